@@ -1,0 +1,57 @@
+# Every target sets up what it needs, and no more: .venv is made again only when the locks change.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# XGBoost gives the same bytes over threads, but linear algebra does not.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+
+.PHONY: help setup repro test check format bench docs lock clean
+
+help:  ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## The virtual environment, from the lock files
+
+$(STAMP): requirements.lock bootstrap.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Backcast needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+repro: $(STAMP)  ## The whole pipeline: registry, ..., report, registered models
+	dvc repro
+
+test: $(STAMP)  ## The whole test suite
+	pytest -n 2 --dist loadgroup
+
+check: $(STAMP)  ## Format, lint, types, imports
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+format: $(STAMP)  ## Let ruff format and mend
+	ruff format .
+	ruff check --fix .
+
+bench: $(STAMP)  ## What it costs: features of a million cases, one prediction
+	python -m tests.bench
+
+docs: $(STAMP)  ## The reference pages that are made from tables
+	backcast reference docs
+
+lock:  ## New lock files: complete, with hashes, without any address
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --all-extras pyproject.toml -o requirements.lock $(LOCKFLAGS)
+	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header - -o bootstrap.lock $(LOCKFLAGS)
+
+clean:  ## Away with all that can be made again, except MLflow's store
+	rm -rf $(VENV) data/*/ .pytest_cache .mypy_cache .ruff_cache dvc_plots

@@ -1,0 +1,1 @@
+"""What is known about a case: the dictionary, the outcomes, and the two clinical feature builders."""
