@@ -1,0 +1,131 @@
+"""What became of a case: one outcome a rule, from `outcomes.csv`; a label never mixes kinds.
+
+An outcome that is not known is missing, never imputed: lost to follow-up, dead, or (for a percentage)
+without a baseline from which it could fall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from features.errors import KnowledgeError, ParamsError
+from features.knowledge_tables import knowledge_table, refuse_duplicates
+
+Meaning = Literal["failed", "as_reported", "unknown"]
+MEANINGS = ("failed", "as_reported", "unknown")
+DAYS_PER_MONTH = 365.25 / 12
+BASELINE = {"odi": "odi"}
+"""The baseline of an instrument that is compared with one."""
+REPORTED = {
+    "odi": "odi_12m",
+    "global_assessment_leg": "global_assessment_leg_12m",
+    "global_assessment_back": "global_assessment_back_12m",
+}
+"""The variable in which an instrument is reported at follow-up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutcomeParams:
+    """What an event before the horizon means for one outcome.
+
+    `reoperation` and `death` are `failed` (the outcome happened), `as_reported` (whatever the
+    questionnaire says) or `unknown`. A case whose baseline lies below `baseline_floor` cannot fall by a
+    percentage in earnest; its outcome is unknown.
+    """
+
+    reoperation: Meaning = "as_reported"
+    death: Meaning = "unknown"
+    baseline_floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("reoperation", "death"):
+            if getattr(self, name) not in MEANINGS:
+                raise ParamsError(
+                    f"params.yaml: cohort.outcomes: {name} must be one of {', '.join(MEANINGS)}, "
+                    f"got {getattr(self, name)}."
+                )
+
+
+def outcome_names() -> tuple[str, ...]:
+    """Every outcome of the table, in its order."""
+    return tuple(dict.fromkeys(_table()["outcome"]))
+
+
+def outcome_label(outcome: str) -> str:
+    """What the outcome means, in words; where it differs by diagnosis, all of them."""
+    return "; ".join(dict.fromkeys(_table().query("outcome == @outcome")["label"]))
+
+
+def horizon_months(outcome: str) -> int:
+    return int(_table().query("outcome == @outcome")["horizon_months"].iloc[0])
+
+
+def _table() -> pd.DataFrame:
+    table = knowledge_table("outcomes")
+    refuse_duplicates(table, "outcomes", ["outcome", "diagnosis"])
+    mixed = table.groupby("outcome")["kind"].nunique()
+    if (mixed > 1).any():
+        raise KnowledgeError(f"outcomes.csv: {mixed.idxmax()} mixes kinds; one outcome has one kind.")
+    return table
+
+
+def outcome_labels(cases: pd.DataFrame, params: Mapping[str, OutcomeParams]) -> pd.DataFrame:
+    """Each outcome of each case: 1 it happened, 0 it did not, NaN not known.
+
+    Parameters
+    ----------
+    cases : DataFrame
+        Whole records, follow-up included, dates as datetimes, `case_id` as index.
+    params : mapping of outcome to OutcomeParams
+        The outcomes wanted, and what a reoperation or a death before the horizon means for each.
+
+    Returns
+    -------
+    DataFrame
+        One float column an outcome. Events in time come with `<outcome>_days`, the days to the event or
+        to the end of observation, whatever the horizon.
+    """
+    return pd.concat([_labels(cases, outcome, choice) for outcome, choice in params.items()], axis=1)
+
+
+def _labels(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.DataFrame:
+    rules = _table().query("outcome == @outcome")
+    if rules["kind"].iloc[0] == "event":
+        return _event_labels(cases, outcome, rules["cutoff"].iloc[0] * DAYS_PER_MONTH)
+    label = pd.Series(np.nan, index=cases.index, name=outcome)
+    for rule in rules.to_dict("records"):
+        applies = pd.Series(True, index=cases.index)
+        if rule["diagnosis"] != "all":
+            applies = cases["diagnosis"] == rule["diagnosis"]
+        label = label.mask(applies, _reported_label(cases, rule, choice.baseline_floor))
+    horizon = rules["horizon_months"].iloc[0] * DAYS_PER_MONTH
+    for event, meaning in (("reoperation_date", choice.reoperation), ("death_date", choice.death)):
+        happened = (cases[event] - cases["index_date"]).dt.days <= horizon
+        if meaning != "as_reported":
+            label = label.mask(happened, 1.0 if meaning == "failed" else np.nan)
+    return label.to_frame()
+
+
+def _reported_label(cases: pd.DataFrame, rule: dict, baseline_floor: float) -> pd.Series:
+    reported = cases[REPORTED[rule["instrument"]]].astype(float)
+    if rule["kind"] == "percent_change":
+        baseline = cases[BASELINE[rule["instrument"]]].astype(float)
+        baseline = baseline.where(baseline >= max(baseline_floor, 1e-9))
+        fall = (baseline - reported) / baseline * 100
+        # An exact 30 % must not fail for want of the last bit.
+        return (fall < rule["cutoff"] - 1e-9).astype(float).where(fall.notna())
+    return (reported > rule["cutoff"]).astype(float).where(reported.notna())
+
+
+def _event_labels(cases: pd.DataFrame, outcome: str, horizon_days: float) -> pd.DataFrame:
+    to_event = (cases["reoperation_date"] - cases["index_date"]).dt.days
+    observed = (cases["last_contact_date"] - cases["index_date"]).dt.days
+    days = to_event.fillna(observed).astype(float)
+    label = pd.Series(np.nan, index=cases.index, name=outcome)
+    label = label.mask(days >= horizon_days, 0.0).mask(to_event <= horizon_days, 1.0)
+    return pd.DataFrame({outcome: label, f"{outcome}_days": days})

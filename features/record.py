@@ -1,0 +1,242 @@
+"""Is this table fit for the pipeline? Every problem at once: columns, numbers, ranges, choices, dates, ids.
+
+Problems count rows and name columns; they never quote a value. The check of a whole table runs through
+a pandera schema made from the dictionary; `value_problems` is the same check for the request path.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.dictionary import Dictionary, Known, Variable, load_dictionary
+from features.errors import BackcastError, ColumnsError, TimingError, ValuesError
+
+ROWS_NAMED = 5
+FRACTION_RANGE = 50
+"""A variable that reaches at least this far and never exceeds 1 was probably recorded as a fraction."""
+FRACTION_CASES = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One rule broken by one column: where, how often, and what to do.
+
+    `rows` are line numbers of the file (the header is line 1), or places in a table counted from 1.
+    """
+
+    kind: type[BackcastError]
+    rule: str
+    column: str
+    what: str
+    to_do: str
+    rows: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        where = ""
+        if self.rows:
+            first = ", ".join(map(str, self.rows[:ROWS_NAMED])) + (", ..." if len(self.rows) > ROWS_NAMED else "")
+            where = f" in {len(self.rows)} row{'s' if len(self.rows) > 1 else ''} ({first})"
+        return f"{self.column} {self.what}{where}. {self.to_do}"
+
+
+def refuse_problems(source: str, problems: Sequence[Problem]) -> None:
+    """Raise all problems as one error, of the kind that comes first in the tree of errors."""
+    if not problems:
+        return
+    kind = min((problem.kind for problem in problems), key=lambda kind: kind.exit_status)
+    lines = "\n".join(f"  - {problem}" for problem in problems)
+    raise kind(f"{source}: {len(problems)} problem{'s' if len(problems) > 1 else ''}.\n{lines}")
+
+
+def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
+    """One row a problem: rule, column, n_rows, rows, what, to_do."""
+    rows = [
+        (p.rule, p.column, len(p.rows), " ".join(map(str, p.rows)), p.what, p.to_do, p.kind.__name__)
+        for p in problems
+    ]
+    return pd.DataFrame(rows, columns=["rule", "column", "n_rows", "rows", "what", "to_do", "error"])
+
+
+def required_columns(moment: Known) -> tuple[str, ...]:
+    """Columns without which a table is not fit: to train, keys and essentials; to predict, essentials."""
+    essential = [v for v in load_dictionary().essential if moment != "preoperative" or v.form != "keys"]
+    names = [variable.name for variable in essential]
+    outcome = ["odi_12m", "global_assessment_leg_12m", "global_assessment_back_12m"]
+    dates = ["reoperation_date", "death_date", "last_contact_date"]
+    return ("case_id", *names) if moment == "preoperative" else (*names, *outcome, *dates)
+
+
+def wrong_columns(columns: Iterable[str], moment: Known, required: Collection[str]) -> list[Problem]:
+    """Columns that are missing, unknown, repeated, or known only later than the question is asked."""
+    dictionary, given = load_dictionary(), list(columns)
+    seen = {variable.name for variable in dictionary.known_by(moment)}
+    problems = [
+        Problem(
+            ColumnsError, "missing_column", name, "is missing",
+            f"Add the column; a value that is not recorded stays empty. Expected: {dictionary[name].expected}.",
+        )
+        for name in required
+        if name not in given
+    ]
+    for name in dict.fromkeys(given):
+        if given.count(name) > 1:
+            problems.append(
+                Problem(ColumnsError, "repeated_column", name, f"stands {given.count(name)} times", "Keep one.")
+            )
+        if name not in dictionary:
+            problems.append(_unknown_column(dictionary, name))
+        elif name not in seen:
+            problems.append(
+                Problem(
+                    TimingError, "later_variable", name,
+                    f"is known only at {dictionary[name].known.replace('_', '-')}, after the question is asked",
+                    "Leave the column out: a prediction must not see it.",
+                )
+            )
+    return problems
+
+
+def _unknown_column(dictionary: Dictionary, name: str) -> Problem:
+    closest = dictionary.closest(name)
+    to_do = "Leave the column out, or name it as in docs/dictionary.md."
+    if closest:
+        variable = dictionary[closest]
+        to_do = f"Is {closest} meant ({variable.label}; {variable.expected})? Rename it, in that unit."
+    return Problem(ColumnsError, "unknown_column", name, "is not in the dictionary", to_do)
+
+
+def typed_cases(text: pd.DataFrame, first_row: int = 2) -> tuple[pd.DataFrame, list[Problem]]:
+    """A table of text as numbers, dates and words, with the problems of those that are none.
+
+    Parameters
+    ----------
+    text : DataFrame of str
+        As read from a file; missing is missing. Columns that the dictionary lacks are left out.
+    first_row : int
+        Line of the file on which the first case stands.
+    """
+    dictionary = load_dictionary()
+    problems: list[Problem] = []
+    columns = {}
+    for name in dict.fromkeys(text.columns):
+        if name in dictionary and list(text.columns).count(name) == 1:
+            columns[name], found = _typed(text[name].str.strip(), dictionary[name], first_row)
+            problems += found
+    return pd.DataFrame(columns, index=text.index), problems
+
+
+def _typed(text: pd.Series, variable: Variable, first_row: int) -> tuple[pd.Series, list[Problem]]:
+    text = text.mask(text == "")
+    if variable.is_numeric:
+        numbers = pd.to_numeric(text, errors="coerce").astype(np.float64)
+        wrong = text.notna() & ~np.isfinite(numbers)
+        what, to_do = "is not a number", f"Expected: {variable.expected}."
+        if text[wrong].str.fullmatch(r"-?\d+,\d+").any():
+            what, to_do = "holds a decimal comma", "Write the decimal with a point: 7.5, not 7,5."
+        return numbers.where(~wrong), _problem_if(wrong, variable, "not_a_number", what, to_do, first_row)
+    if variable.type == "date":
+        dates = pd.to_datetime(text, errors="coerce", format="%Y-%m-%d")
+        wrong = text.notna() & dates.isna()
+        return dates, _problem_if(wrong, variable, "not_a_date", "is not a date", "Write it as YYYY-MM-DD.", first_row)
+    return text.astype(object), []
+
+
+def _problem_if(
+    wrong: pd.Series | np.ndarray, variable: Variable, rule: str, what: str, to_do: str, first_row: int
+) -> list[Problem]:
+    rows = tuple((np.flatnonzero(np.asarray(wrong)) + first_row).tolist())
+    return [Problem(ValuesError, rule, variable.name, what, to_do, rows)] if rows else []
+
+
+def value_problems(cases: pd.DataFrame, first_row: int = 1) -> list[Problem]:
+    """Values outside the range or the choices of their variable, in typed cases; missing is no problem."""
+    dictionary = load_dictionary()
+    problems = []
+    for name in cases.columns:
+        if name in dictionary and dictionary[name].type not in ("identifier", "date"):
+            problems += _value_problems(cases[name], dictionary[name], first_row)
+    return problems
+
+
+def _value_problems(values: pd.Series, variable: Variable, first_row: int) -> list[Problem]:
+    if variable.type == "choice":
+        wrong = values.notna() & ~values.isin(variable.codes)
+        return _problem_if(wrong, variable, *choice_words(variable), first_row)
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    unread = np.asarray(values.notna()) & np.isnan(numbers)
+    found = _problem_if(unread, variable, "not_a_number", "is not a number", f"Expected: {variable.expected}.", first_row)
+    if variable.choices:
+        wrong = ~np.isnan(numbers) & ~np.isin(numbers, variable.codes)
+        return found + _problem_if(wrong, variable, *choice_words(variable), first_row)
+    wrong = (numbers < variable.lower) | (numbers > variable.upper)
+    return found + _problem_if(wrong, variable, *range_words(variable), first_row)
+
+
+def choice_words(variable: Variable) -> tuple[str, str, str]:
+    return "not_a_choice", "holds a code that is none of its choices", f"Choices: {variable.expected}."
+
+
+def range_words(variable: Variable) -> tuple[str, str, str]:
+    return (
+        "out_of_range",
+        f"is outside {variable.expected}",
+        f"Recorded in another unit? Expected: {variable.unit or 'a plain number'}.",
+    )
+
+
+def fraction_problems(cases: pd.DataFrame) -> list[Problem]:
+    """Variables of a wide range that never exceed 1: recorded as a fraction, or in another unit."""
+    problems = []
+    for variable in load_dictionary().variables:
+        if variable.type != "number" or variable.name not in cases.columns or variable.upper < FRACTION_RANGE:
+            continue
+        values = cases[variable.name].dropna()
+        positive = values[values > 0]
+        if len(positive) >= FRACTION_CASES and positive.max() <= 1:
+            problems.append(
+                Problem(
+                    ValuesError, "wrong_unit", variable.name,
+                    f"never exceeds 1, although its range is {variable.expected}",
+                    f"Recorded as a fraction or in another unit? Expected: {variable.unit}.",
+                )
+            )
+    return problems
+
+
+DATE_ORDER = (
+    ("index_date", "operation_date"),
+    ("operation_date", "followup_date"),
+    ("operation_date", "reoperation_date"),
+    ("operation_date", "workup_date"),
+    ("index_date", "death_date"),
+    ("index_date", "last_contact_date"),
+)
+
+
+def date_problems(cases: pd.DataFrame, today: dt.date, first_row: int) -> list[Problem]:
+    """Dates in the future, before the variable's first day, and dates in an impossible order."""
+    dictionary, problems = load_dictionary(), []
+    limit = pd.Timestamp(today)
+    for variable in dictionary.variables:
+        if variable.type != "date" or variable.name not in cases.columns:
+            continue
+        values = cases[variable.name]
+        problems += _problem_if(
+            values > limit, variable, "future_date", "lies in the future", "Correct the date.", first_row
+        )
+        if variable.lower:
+            early = values < pd.Timestamp(str(variable.lower))
+            what = f"lies before {variable.lower}"
+            problems += _problem_if(early, variable, "out_of_range", what, "Correct the date.", first_row)
+    for earlier, later in DATE_ORDER:
+        if {earlier, later} <= set(cases.columns):
+            wrong = cases[later] < cases[earlier]
+            problems += _problem_if(
+                wrong, dictionary[later], "date_order", f"lies before {earlier}", "Correct one of the dates.", first_row
+            )
+    return problems

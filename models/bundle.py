@@ -1,0 +1,190 @@
+"""A model as a folder: what was learned, what it needs to be read again, and hashes over all of it.
+
+    bundle.json    outcome, learner, predictors, recalibration, provenance, hash of code and of each file
+    model.json     the linear learner, or the encoding of the trees
+    model.ubj      the trees
+    refits.json    the fifty refits on patient bootstraps, for intervals (their encodings, for trees)
+    refits/NN.ubj  the trees of each refit
+
+No pickle anywhere. Equal models give equal bytes, and so equal hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from features.errors import BundleError
+from features.predictors import Predictor
+from models.encoding import Encoding
+from models.fitted import FittedModel, LinearModel, Recalibration, TreeModel
+
+FORMAT = 1
+ROOT = Path(__file__).resolve().parent.parent
+PREDICTING_MODULES = ("__init__", "bundle", "encoding", "fitted", "predictor")
+"""The modules of `models/` that predict; with all of `features/` they are what `code_sha256` covers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A learned model with everything a prediction needs."""
+
+    outcome: str
+    outcome_label: str
+    horizon_months: int
+    learner: str
+    hyperparameters: Mapping[str, Any]
+    provenance: str
+    predictors: tuple[Predictor, ...]
+    recalibration: Recalibration
+    builder_params: Mapping[str, Any]
+    development: Mapping[str, Any]
+    """Counts of the development cases, the share with the outcome, and the fingerprint of the set."""
+    model: FittedModel
+    refits: tuple[FittedModel, ...] = field(default=())
+
+
+@cache
+def code_sha256() -> str:
+    """Hash of the code that predicts: `features/` with its tables, and the predicting part of `models/`."""
+    digest = hashlib.sha256()
+    for path in _code_files():
+        digest.update(path.relative_to(ROOT).as_posix().encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _code_files() -> list[Path]:
+    features = [p for p in (ROOT / "features").rglob("*") if p.suffix in (".py", ".csv")]
+    return sorted(features + [ROOT / "models" / f"{name}.py" for name in PREDICTING_MODULES])
+
+
+def canonical_json(content: Any) -> str:
+    """JSON with sorted keys and one value a line: equal contents give equal bytes."""
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> str:
+    """Write the bundle into a new folder and return its hash, that of `bundle.json`."""
+    folder.mkdir(parents=True)
+    files = _model_files(bundle)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    head = {
+        "format": FORMAT,
+        "outcome": bundle.outcome,
+        "outcome_label": bundle.outcome_label,
+        "horizon_months": bundle.horizon_months,
+        "learner": bundle.learner,
+        "hyperparameters": dict(bundle.hyperparameters),
+        "provenance": bundle.provenance,
+        "predictors": [vars(predictor) for predictor in bundle.predictors],
+        "recalibration": vars(bundle.recalibration),
+        "builder_params": dict(bundle.builder_params),
+        "development": dict(bundle.development),
+        "explanation": bundle.model.explanation,
+        "code_sha256": code_sha256(),
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+    }
+    (folder / "bundle.json").write_text(canonical_json(head))
+    return bundle_sha256(folder)
+
+
+def _model_files(bundle: Bundle) -> dict[str, bytes]:
+    if isinstance(bundle.model, LinearModel):
+        refits = [refit.as_json() for refit in bundle.refits if isinstance(refit, LinearModel)]
+        return {
+            "model.json": canonical_json(bundle.model.as_json()).encode(),
+            "refits.json": canonical_json(refits).encode(),
+        }
+    trees = {f"refits/{i:02d}.ubj": refit for i, refit in enumerate(bundle.refits)} | {"model.ubj": bundle.model}
+    return {
+        "model.json": canonical_json(bundle.model.encoding.as_json()).encode(),
+        "refits.json": canonical_json([refit.encoding.as_json() for refit in bundle.refits]).encode(),
+        **{name: tree.as_ubj() for name, tree in trees.items() if isinstance(tree, TreeModel)},
+    }
+
+
+def bundle_sha256(folder: Path) -> str:
+    """The hash that names a bundle: that of `bundle.json`, which holds the hashes of all other files."""
+    return hashlib.sha256(_read(folder, "bundle.json")).hexdigest()
+
+
+def read_head(folder: Path) -> dict[str, Any]:
+    """`bundle.json` of a bundle folder.
+
+    Raises
+    ------
+    BundleError
+        If the folder is no bundle, or of another format.
+    """
+    try:
+        head: dict[str, Any] = json.loads(_read(folder, "bundle.json"))
+    except json.JSONDecodeError as error:
+        raise BundleError(f"{folder}: bundle.json is damaged ({error.msg}). Train the model again.") from None
+    if head.get("format") != FORMAT:
+        raise BundleError(f"{folder}: a bundle of format {head.get('format')}; this version reads {FORMAT}.")
+    return head
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """A bundle from its folder, every file checked against its hash, and the code against its own.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing or changed, or the code that would predict is not the code that the model
+        was made with: Python caches modules by name, so a loaded model could silently run other code.
+    """
+    head = read_head(folder)
+    files = {name: _read(folder, name) for name in head["files"]}
+    changed = [name for name, stored in head["files"].items() if hashlib.sha256(files[name]).hexdigest() != stored]
+    if changed:
+        raise BundleError(f"{folder}: {', '.join(changed)} changed since the model was made. Train it again.")
+    if head["code_sha256"] != code_sha256():
+        raise BundleError(
+            f"{folder}: the model for {head['outcome']} was made with code {head['code_sha256']}, but the code that "
+            f"is loaded here is {code_sha256()}. Load it in a process of its own, where its own code is first, "
+            f"or train and register it again with `dvc repro`."
+        )
+    model, refits = _read_models(head["learner"], files)
+    return Bundle(
+        outcome=head["outcome"],
+        outcome_label=head["outcome_label"],
+        horizon_months=head["horizon_months"],
+        learner=head["learner"],
+        hyperparameters=head["hyperparameters"],
+        provenance=head["provenance"],
+        predictors=tuple(Predictor(**{**row, "levels": tuple(row["levels"])}) for row in head["predictors"]),
+        recalibration=Recalibration(**head["recalibration"]),
+        builder_params=head["builder_params"],
+        development=head["development"],
+        model=model,
+        refits=refits,
+    )
+
+
+def _read_models(learner: str, files: dict[str, bytes]) -> tuple[FittedModel, tuple[FittedModel, ...]]:
+    stored, refits = json.loads(files["model.json"]), json.loads(files["refits.json"])
+    if "model.ubj" not in files:
+        return LinearModel.from_json(stored), tuple(LinearModel.from_json(refit) for refit in refits)
+    return TreeModel.from_ubj(Encoding.from_json(stored), files["model.ubj"]), tuple(
+        TreeModel.from_ubj(Encoding.from_json(encoding), files[f"refits/{i:02d}.ubj"])
+        for i, encoding in enumerate(refits)
+    )
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError:
+        raise BundleError(
+            f"{folder}: {name} is missing, so this is no whole model. Run `dvc repro`, or name another folder."
+        ) from None

@@ -1,0 +1,85 @@
+"""Development and test sets, by patient: two whole centres and the last year are touched once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from features.errors import CohortError, LeakError, ParamsError
+
+TEST_SETS = ("temporal", "geographic")
+"""The last year of the development centres; every year of the centres held out."""
+
+
+def split_cases(
+    cases: pd.DataFrame, test_centres: int | list[str], folds: int, seed: int
+) -> pd.DataFrame:
+    """Where each case belongs, and its fold inside development.
+
+    Parameters
+    ----------
+    cases : DataFrame
+        `patient_id`, `centre_id` and `index_date` of each case; its index is kept.
+    test_centres : int or list of str
+        How many centres are held out, drawn by the seed, or which.
+    folds : int
+        Folds inside development, grouped by patient.
+
+    Returns
+    -------
+    DataFrame
+        `patient_id`, `set` (`development`, `temporal`, `geographic`, or `withheld`: an earlier case of a
+        patient who is in a test set, which development must not see) and `fold` (-1 outside development).
+    """
+    held_out = _test_centres(cases["centre_id"], test_centres, seed)
+    is_geographic = cases["centre_id"].isin(held_out)
+    last_year = cases.loc[~is_geographic, "index_date"].dt.year.max()
+    is_temporal = ~is_geographic & (cases["index_date"].dt.year == last_year)
+    tested = cases.loc[is_geographic | is_temporal, "patient_id"]
+    sets = pd.Series("development", index=cases.index, name="set")
+    sets = sets.mask(cases["patient_id"].isin(tested), "withheld")
+    sets = sets.mask(is_temporal, "temporal").mask(is_geographic, "geographic")
+    split = pd.DataFrame({"patient_id": cases["patient_id"], "set": sets})
+    split["fold"] = _folds(split, folds, seed)
+    refuse_shared_patients(split)
+    return split
+
+
+def _test_centres(centres: pd.Series, wanted: int | list[str], seed: int) -> list[str]:
+    present = sorted(centres.unique())
+    if isinstance(wanted, list):
+        unknown = sorted(set(wanted) - set(present))
+        if unknown:
+            raise ParamsError(f"params.yaml: split.test_centres names {', '.join(unknown)}, not a centre of the cohort.")
+        return wanted
+    if not 0 < wanted < len(present):
+        raise ParamsError(
+            f"params.yaml: split.test_centres is {wanted}; the cohort has {len(present)} centres, and at least one "
+            f"must be held out and one stay."
+        )
+    return list(np.random.default_rng(seed).choice(present, wanted, replace=False))
+
+
+def _folds(split: pd.DataFrame, folds: int, seed: int) -> pd.Series:
+    patients = np.sort(split.loc[split["set"] == "development", "patient_id"].unique())
+    if len(patients) < folds:
+        raise CohortError(
+            f"{len(patients)} patients are left for development, fewer than the {folds} folds (split.folds). The test "
+            f"sets are whole centres and the last year: is there more than one year?"
+        )
+    order = np.random.default_rng([seed, 1]).permutation(len(patients))
+    fold_of = dict(zip(patients[order], np.arange(len(patients)) % folds, strict=True))
+    return split["patient_id"].map(fold_of).where(split["set"] == "development").fillna(-1).astype(int)
+
+
+def refuse_shared_patients(split: pd.DataFrame) -> None:
+    """Raise `LeakError` if a patient of development is in a test set, or in two folds."""
+    development = split[split["set"] == "development"]
+    tested = split.loc[split["set"].isin(TEST_SETS), "patient_id"]
+    shared = development["patient_id"].isin(tested).sum()
+    folded = (development.groupby("patient_id")["fold"].nunique() > 1).sum()
+    if shared or folded:
+        raise LeakError(
+            f"The split leaks: {shared} development cases belong to patients of a test set, and {folded} patients are "
+            f"in two folds."
+        )

@@ -1,0 +1,135 @@
+"""Reading and writing, so that nothing is ever half-written: a file appears whole, or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.errors import ColumnsError, FileFormatError
+
+SIGNATURES = {b"PK\x03\x04": "an Excel or zip file", b"PAR1": "a Parquet file", b"\x1f\x8b": "a gzip file"}
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A path beside the target to write to, moved onto the target when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: Path) -> None:
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Sorted and without NaN, so that equal contents give equal bytes and any reader can read them."""
+    write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n", path)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """CSV or Parquet by the ending; the index is written when it has a name."""
+    with written_whole(path) as beside:
+        keep = table.index.name is not None
+        if path.suffix == ".csv":
+            table.to_csv(beside, index=keep, lineterminator="\n")
+        else:
+            table.to_parquet(beside, index=keep, compression="zstd")
+
+
+def read_cases(path: Path) -> pd.DataFrame:
+    """A Parquet table of an earlier stage, `case_id` as index."""
+    table = pd.read_parquet(path)
+    return table if table.index.name == "case_id" else table.set_index("case_id")
+
+
+def read_records(path: Path, encoding: str, separator: str, missing_marks: list[str]) -> pd.DataFrame:
+    """A CSV as text, missing marks as missing; nothing else is interpreted here.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is absent, empty, not a CSV, in another encoding or with another separator.
+    ColumnsError
+        If the header names a column twice.
+    """
+    raw = _bytes(path)
+    try:
+        text = raw.decode("utf-8-sig" if encoding.lower().replace("_", "-") == "utf-8" else encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise FileFormatError(_encoding_message(path, raw, encoding, error)) from None
+    header = next(csv.reader([text.split("\n", 1)[0].rstrip("\r")], delimiter=separator), [])
+    _refuse_odd_header(path, text, header, separator)
+    try:
+        table = pd.read_csv(
+            _as_stream(text), sep=separator, dtype=str, keep_default_na=False, na_values=missing_marks, index_col=False
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
+        reason = str(error).splitlines()[0].removeprefix("Error tokenizing data. C error: ")
+        raise FileFormatError(
+            f"{path} is not a CSV with one value a column: {reason} Quote values that hold a {separator!r}."
+        ) from None
+    if table.empty:
+        raise FileFormatError(f"{path} has a header and no case. Add one row a case.")
+    return table
+
+
+def _as_stream(text: str) -> Any:
+    import io
+
+    return io.StringIO(text)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise FileFormatError(f"{path} does not exist. Name a CSV in the dictionary's layout.") from None
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}.") from None
+    if not raw.strip():
+        raise FileFormatError(f"{path} is empty. It needs a header and one row a case.")
+    kind = next((name for signature, name in SIGNATURES.items() if raw.startswith(signature)), None)
+    if kind or b"\x00" in raw[:4096]:
+        raise FileFormatError(f"{path} is {kind or 'a binary file'}, not a CSV. Export it as CSV (UTF-8).")
+    return raw
+
+
+def _encoding_message(path: Path, raw: bytes, encoding: str, error: Exception) -> str:
+    if isinstance(error, LookupError):
+        return f"{path}: there is no encoding {encoding}. Set ingest.encoding or --encoding, such as utf-8 or latin-1."
+    line = raw[: getattr(error, "start", 0)].count(b"\n") + 1
+    return (
+        f"{path} is not {encoding.upper()}: line {line} holds a byte that it does not allow. Save the file as CSV UTF-8, "
+        f"or name its encoding (--encoding latin-1, or ingest.encoding in params.yaml)."
+    )
+
+
+def _refuse_odd_header(path: Path, text: str, header: list[str], separator: str) -> None:
+    if len(header) == 1:
+        other = next((mark for mark in (";", "\t", ",", "|") if mark != separator and mark in header[0]), None)
+        if other:
+            raise FileFormatError(
+                f"{path} has one column when read with {separator!r}, but {other!r} separates its header. "
+                f"Set --separator or ingest.separator to {other!r}."
+            )
+        raise FileFormatError(f"{path} has one column only; it is not a CSV in the dictionary's layout.")
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise ColumnsError(f"{path}: the header names {', '.join(repeated)} more than once. Keep one of each.")

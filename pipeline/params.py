@@ -1,0 +1,230 @@
+"""`params.yaml` as typed objects, made at the door; after that no dictionary travels.
+
+Everything wrong with the file is said at once: misspelt and missing keys, unknown learners and
+outcomes, values of another type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from features.builders import BuilderParams
+from features.cohort import CohortParams
+from features.errors import ParamsError
+from features.outcomes import OutcomeParams, outcome_names
+from pipeline import paths
+from pipeline.virtual.parameters import RegistryParams
+
+LEARNERS = ("prevalence", "baseline", "logistic", "xgboost")
+"""As in `models.learners`, which costs seconds to import; a test holds the two together."""
+CANDIDATES = ("logistic", "xgboost")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestParams:
+    file: str
+    encoding: str = "utf-8"
+    separator: str = ","
+    missing_marks: list[str] = field(default_factory=lambda: [""])
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortStageParams(CohortParams):
+    anticipated_c_statistic: float
+    outcomes: dict[str, OutcomeParams]
+
+    def __post_init__(self) -> None:
+        if not 0.5 < self.anticipated_c_statistic < 1:
+            raise ParamsError("cohort.anticipated_c_statistic must lie in (0.5, 1)")
+        _refuse_unknown("cohort.outcomes", self.outcomes, outcome_names())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitParams:
+    seed: int
+    test_centres: int | list[str]
+    folds: int
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise ParamsError(f"split.folds must be at least 2, got {self.folds}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticGrid:
+    C: float | list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class XGBoostGrid:
+    max_depth: int | list[int]
+    n_rounds: int | list[int]
+    min_child_weight: float | list[float]
+    learning_rate: float | list[float]
+    reg_lambda: float | list[float]
+    colsample_bytree: float | list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainParams:
+    seed: int
+    outcomes: list[str]
+    learners: list[str]
+    max_parameters: dict[str, int]
+    refits: int
+    logistic: LogisticGrid
+    xgboost: XGBoostGrid
+
+    def __post_init__(self) -> None:
+        _refuse_unknown("train.outcomes", self.outcomes, outcome_names())
+        _refuse_unknown("train.max_parameters", self.max_parameters, outcome_names())
+        _refuse_unknown("train.learners", self.learners, LEARNERS)
+        if not set(CANDIDATES) & set(self.learners):
+            raise ParamsError(f"train.learners needs a candidate: {' or '.join(CANDIDATES)}")
+        without = [outcome for outcome in self.outcomes if outcome not in self.max_parameters]
+        if without:
+            raise ParamsError(f"train.max_parameters says nothing of {', '.join(without)}")
+        if self.refits < 2:
+            raise ParamsError(f"train.refits must be at least 2, got {self.refits}")
+
+    def grid(self, learner: str) -> dict[str, Any]:
+        return dataclasses.asdict(getattr(self, learner)) if learner in CANDIDATES else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateParams:
+    seed: int
+    thresholds: list[float]
+
+    def __post_init__(self) -> None:
+        if not self.thresholds or not all(0 < threshold < 1 for threshold in self.thresholds):
+            raise ParamsError("evaluate.thresholds must all lie in (0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainParams:
+    waterfalls: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterParams:
+    promote_beyond_standard_errors: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    registry: RegistryParams
+    ingest: IngestParams
+    cohort: CohortStageParams
+    derive: BuilderParams
+    split: SplitParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    explain: ExplainParams
+    register: RegisterParams
+
+
+def load_params(path: Path = paths.PARAMS) -> Params:
+    """The whole of `params.yaml`, checked.
+
+    Raises
+    ------
+    ParamsError
+        With every problem of the file.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is missing. Run from the root of the repository.") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path} is not YAML: {error}") from None
+    problems: list[str] = []
+    params = _made(Params, raw, "", problems)
+    if params is not None and not problems:
+        problems += [
+            f"train.outcomes names {outcome}, which cohort.outcomes does not define"
+            for outcome in params.train.outcomes
+            if outcome not in params.cohort.outcomes
+        ]
+    if problems:
+        raise ParamsError(f"{path}: " + "; ".join(problems) + ".")
+    return params
+
+
+def _made(kind: Any, raw: Any, where: str, problems: list[str]) -> Any:
+    """The value of that kind from plain YAML; problems are added, and None stands for what has them."""
+    if dataclasses.is_dataclass(kind):
+        return _made_dataclass(kind, raw, where, problems)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        fitting = [option for option in arguments if _fits(option, raw)]
+        return _made(fitting[0], raw, where, problems) if fitting else _wrong_type(kind, raw, where, problems)
+    if origin is typing.Literal or kind is Any:
+        return raw
+    if not _fits(kind, raw):
+        return _wrong_type(kind, raw, where, problems)
+    if origin is list:
+        return [_made(arguments[0], item, f"{where}[{i}]", problems) for i, item in enumerate(raw)]
+    if isinstance(raw, dict):
+        return {key: _made(arguments[1], value, f"{where}.{key}", problems) for key, value in raw.items()}
+    return float(raw) if kind is float else raw
+
+
+def _made_dataclass(kind: Any, raw: Any, where: str, problems: list[str]) -> Any:
+    if not isinstance(raw, dict):
+        problems.append(f"{where or 'the file'} must hold keys and values")
+        return None
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    before = len(problems)
+    for key in raw.keys() - fields.keys():
+        closest = difflib.get_close_matches(str(key), fields, n=1)
+        problems.append(f"unknown key {_joined(where, key)}" + (f" (is {closest[0]} meant?)" if closest else ""))
+    for name, its in fields.items():
+        optional = its.default is not dataclasses.MISSING or its.default_factory is not dataclasses.MISSING
+        if name not in raw and not optional:
+            problems.append(f"{_joined(where, name)} is missing")
+    values = {
+        name: _made(hints[name], raw[name], _joined(where, name), problems) for name in fields if name in raw
+    }
+    if len(problems) > before:
+        return None
+    try:
+        return kind(**values)
+    except ParamsError as error:
+        problems.append(str(error).removeprefix("params.yaml: ").rstrip("."))
+        return None
+
+
+def _joined(where: str, key: object) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _fits(kind: Any, raw: Any) -> bool:
+    origin = typing.get_origin(kind)
+    if origin is list:
+        return isinstance(raw, list)
+    if origin is not None and origin is not list:
+        return isinstance(raw, dict)
+    if isinstance(raw, bool):
+        return kind is bool
+    return isinstance(raw, int | float) if kind is float else isinstance(raw, kind)
+
+
+def _wrong_type(kind: Any, raw: Any, where: str, problems: list[str]) -> None:
+    name = getattr(kind, "__name__", str(kind)) if typing.get_origin(kind) is None else str(kind)
+    problems.append(f"{where} must be {name.replace('typing.', '')}, got {raw!r}")
+
+
+def _refuse_unknown(where: str, names: typing.Iterable[str], known: typing.Sequence[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ParamsError(f"{where} names {', '.join(unknown)}; known are {', '.join(known)}")

@@ -1,0 +1,69 @@
+"""Runs one stage: `pipeline/run_stage train failure_12m`.
+
+DVC hashes what a stage depends on after the stage has run, so an edit made meanwhile would link new
+code or data to old output. The runner hashes the dependencies before and after, and refuses a change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from pathlib import Path
+
+import yaml
+
+from features.errors import BackcastError, StaleInputError
+from pipeline import paths
+from pipeline.params import load_params
+
+STAGES = (
+    "registry", "ingest", "cohort", "derive", "split", "train", "predict", "evaluate", "explain", "report", "register",
+)  # fmt: skip
+
+
+def run(stage: str, *item: str) -> None:
+    """Run the stage, on its item where it is one of a matrix, and refuse inputs that changed meanwhile."""
+    params = load_params()
+    before = dependency_hashes(stage, item)
+    importlib.import_module(f"pipeline.stages.{stage}").run(params, *item)
+    after = dependency_hashes(stage, item)
+    changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    if changed:
+        raise StaleInputError(
+            f"{', '.join(changed)} changed while stage {stage} ran. Its outputs mix old and new; run `dvc repro` again."
+        )
+
+
+def dependency_hashes(stage: str, item: tuple[str, ...] = ()) -> dict[str, str]:
+    """Hash of every file that `dvc.yaml` says the stage depends on, params.yaml among them."""
+    declared = yaml.safe_load(paths.DVC_YAML.read_text())["stages"][stage]
+    named = [
+        dep.replace("${item.outcome}", *item) if item else dep
+        for dep in declared.get("deps", [])
+        if item or "${item" not in dep
+    ]
+    roots = [Path(dep) for dep in named if "${" not in dep] + [paths.PARAMS]
+    files = [path for root in roots for path in (sorted(root.rglob("*")) if root.is_dir() else [root])]
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status: that of the error's kind, 0 when all went well."""
+    if not arguments or arguments[0] not in STAGES:
+        print(f"usage: pipeline/run_stage STAGE [OUTCOME]; stages: {', '.join(STAGES)}", file=sys.stderr)
+        return 2
+    try:
+        run(*arguments)
+    except BackcastError as error:
+        print(f"{arguments[0]}: {error}", file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

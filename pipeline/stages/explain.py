@@ -1,0 +1,78 @@
+"""Stage ``explain``: the chosen learners' contributions for every test case, globally and in pictures."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pandas as pd
+
+from features.cohort import provenance
+from models.drawing import importance_bars, save, waterfall
+from models.predictor import Explained, RiskPredictor
+from models.splitting import TEST_SETS
+from pipeline import paths
+from pipeline.files import read_cases, read_json, write_table
+from pipeline.params import Params
+
+
+def run(params: Params) -> None:
+    shutil.rmtree(paths.EXPLAIN, ignore_errors=True)
+    is_tested = read_cases(paths.SPLIT)["set"].isin(TEST_SETS)
+    cases = read_cases(paths.COHORT_CASES)[is_tested]
+    features = read_cases(paths.FEATURES)[is_tested]
+    for outcome in params.train.outcomes:
+        chosen = read_json(paths.choice(outcome))["chosen"]
+        predictor = RiskPredictor.load(paths.learner_folder(outcome, chosen))
+        explained = predictor.explain(cases, features)
+        write_table(contribution_table(explained), paths.EXPLAIN / outcome / "contributions.parquet")
+        importance = global_importance(predictor, explained)
+        write_table(importance, paths.EXPLAIN / outcome / "importance.csv")
+        title = f"What moves the risk of {outcome} ({chosen}, {len(cases)} test cases)"
+        save(importance_bars(importance, title), paths.EXPLAIN / outcome / "importance.png")
+        draw_waterfalls(predictor, explained, cases, params.explain.waterfalls)
+
+
+def contribution_table(explained: Explained) -> pd.DataFrame:
+    numbers = ["risk", "risk_lower", "risk_upper", "base_log_odds"]
+    return pd.concat([explained.risks[numbers], explained.contributions.add_prefix("contribution_")], axis=1)
+
+
+def global_importance(predictor: RiskPredictor, explained: Explained) -> pd.DataFrame:
+    """Mean absolute contribution of each predictor over the cases, largest first."""
+    sizes = explained.contributions.abs().mean()
+    rows = [
+        {"predictor": p.name, "label": p.label, "group": p.group, "mean_abs_contribution": round(sizes[p.name], 9)}
+        for p in predictor.bundle.predictors
+    ]
+    return pd.DataFrame(rows).sort_values(["mean_abs_contribution", "predictor"], ascending=[False, True])
+
+
+def draw_waterfalls(predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame, wanted: int) -> None:
+    """Waterfalls of cases spread from the lowest to the highest risk; a real person's values stay out."""
+    order = explained.risks["risk"].sort_values(kind="stable").index
+    places = np.unique(np.linspace(0.05, 0.95, wanted).round(2)) if wanted > 1 else [0.5]
+    label_of = {p.name: p.label for p in predictor.bundle.predictors}
+    show_values = provenance(cases) == "virtual"
+    for number, place in enumerate(places[:wanted], start=1):
+        case_id = order[int(place * (len(order) - 1))]
+        risk = explained.risks.loc[case_id, "risk"]
+        figure = waterfall(
+            explained.contributions.loc[case_id].rename(label_of),
+            explained.risks.loc[case_id, "base_log_odds"],
+            predictor_values(predictor, explained, cases, case_id) if show_values else None,
+            f"{predictor.bundle.outcome}: a case at the {place:.0%} point of the risks, risk {risk:.0%}",
+        )
+        save(figure, paths.EXPLAIN / predictor.bundle.outcome / f"waterfall_{number}.png")
+
+
+def predictor_values(
+    predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame, case_id: str
+) -> list[object]:
+    """The values of one case as a person reads them: three digits, words, or a dash for not recorded."""
+    values = []
+    for p in predictor.bundle.predictors:
+        source = explained.features if p.name in explained.features.columns else cases
+        value = source.loc[case_id, p.name] if p.name in source.columns else None
+        values.append("-" if pd.isna(value) else f"{value:.3g}" if isinstance(value, float) else value)
+    return values

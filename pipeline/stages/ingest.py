@@ -1,0 +1,20 @@
+"""Stage ``ingest``: a registry's file, read and checked; every problem in one list, or typed cases."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from features.record import problem_table, refuse_problems
+from pipeline import paths
+from pipeline.files import write_table
+from pipeline.intake import checked_records
+from pipeline.params import Params
+
+
+def run(params: Params) -> None:
+    source = Path(params.ingest.file)
+    cases, problems = checked_records(source, params.ingest, "follow_up", today=dt.date.today())
+    write_table(problem_table(problems), paths.PROBLEMS)
+    refuse_problems(f"{source} (all of them in {paths.PROBLEMS})", problems)
+    write_table(cases.set_index("case_id"), paths.INGESTED_CASES)

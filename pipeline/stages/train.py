@@ -1,0 +1,137 @@
+"""Stage ``train``: one outcome learned by every learner, and the one that is chosen.
+
+Sees development cases alone; each learner's model is a bundle of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pandas as pd
+
+from features.cohort import provenance
+from features.outcomes import DAYS_PER_MONTH, horizon_months, outcome_label
+from features.predictors import candidate_predictors, predictor_frame
+from models.bundle import Bundle, write_bundle
+from models.encoding import rounded
+from models.learners import CANDIDATES
+from models.metrics import paired_difference
+from models.splitting import refuse_shared_patients
+from models.training import Development, Learned, censoring_weights, learn, simplest_within_one_standard_error
+from pipeline import paths
+from pipeline.files import read_cases, write_json, write_table
+from pipeline.params import Params
+
+
+def run(params: Params, outcome: str) -> None:
+    cases = read_cases(paths.COHORT_CASES)
+    data = development(cases, params, outcome)
+    predictors = candidate_predictors(outcome, params.train.max_parameters[outcome])
+    learned = {
+        learner: learn(
+            data, learner, predictors, params.train.grid(learner), refits=params.train.refits, seed=params.train.seed
+        )
+        for learner in params.train.learners
+    }
+    folder = paths.TRAIN / outcome
+    shutil.rmtree(folder, ignore_errors=True)
+    for learner, result in learned.items():
+        bundle = as_bundle(result, data, params, outcome, provenance(cases))
+        write_bundle(bundle, paths.learner_folder(outcome, learner))
+    write_json(choice(learned, data), paths.choice(outcome))
+    write_table(out_of_fold(learned, data), paths.out_of_fold(outcome))
+
+
+def development(cases: pd.DataFrame, params: Params, outcome: str) -> Development:
+    """The development cases whose outcome is known, or weighted for where it is censored."""
+    split = read_cases(paths.SPLIT)
+    refuse_shared_patients(split)
+    labels = read_cases(paths.OUTCOMES)
+    is_development = split["set"] == "development"
+    y = labels[outcome].to_numpy(dtype=np.float64)
+    weights = np.where(np.isnan(y), 0.0, 1.0)
+    if f"{outcome}_days" in labels.columns:
+        inside = is_development.to_numpy()
+        days = labels[f"{outcome}_days"].to_numpy(dtype=np.float64)
+        weights[inside] = censoring_weights(days[inside], y[inside], horizon_months(outcome) * DAYS_PER_MONTH)
+    used = is_development.to_numpy() & (weights > 0)
+    names = [p.name for p in candidate_predictors(outcome, params.train.max_parameters[outcome])]
+    return Development(
+        outcome=outcome,
+        X=predictor_frame(cases, read_cases(paths.FEATURES), names)[used],
+        y=y[used],
+        weights=weights[used],
+        patients=split["patient_id"].to_numpy(dtype=str)[used],
+        folds=split["fold"].to_numpy()[used],
+    )
+
+
+def as_bundle(result: Learned, data: Development, params: Params, outcome: str, made_from: str) -> Bundle:
+    return Bundle(
+        outcome=outcome,
+        outcome_label=outcome_label(outcome),
+        horizon_months=horizon_months(outcome),
+        learner=result.learner,
+        hyperparameters=result.setting,
+        provenance=made_from,
+        predictors=result.predictors,
+        recalibration=result.recalibration,
+        builder_params=dataclasses.asdict(params.derive),
+        development={
+            "cases": len(data.y),
+            "patients": len(np.unique(data.patients)),
+            "events": int(data.y.sum()),
+            "prevalence": float(rounded(np.average(data.y, weights=data.weights))),
+            "fingerprint": data.fingerprint,
+        },
+        model=result.model,
+        refits=result.refits,
+    )
+
+
+def choice(learned: dict[str, Learned], data: Development) -> dict:
+    """Which learner is chosen and why: the simplest candidate within one standard error of the best."""
+    candidates = [learner for learner in CANDIDATES if learner in learned]
+    losses = [learned[learner].losses for learner in candidates]
+    chosen = candidates[simplest_within_one_standard_error(losses, data.weights, data.patients)]
+    best = candidates[int(np.argmin([np.average(loss, weights=data.weights) for loss in losses]))]
+    compared = {}
+    for learner, result in learned.items():
+        difference = paired_difference(result.losses, learned[best].losses, data.patients, data.weights)
+        compared[learner] = {
+            "setting": dict(result.setting),
+            "log_loss": float(rounded(np.average(result.losses, weights=data.weights))),
+            "difference_from_best": float(rounded(difference.mean)),
+            "standard_error": float(rounded(difference.standard_error)),
+            "is_candidate": learner in candidates,
+            "recalibration": vars(result.recalibration),
+            "trials": [dict(trial) for trial in result.trials],
+        }
+    return {
+        "outcome": data.outcome,
+        "chosen": chosen,
+        "best": best,
+        "rule": "simplest candidate within one standard error of the paired difference from the best",
+        "development": data.fingerprint,
+        "learners": compared,
+    }
+
+
+def out_of_fold(learned: dict[str, Learned], data: Development) -> pd.DataFrame:
+    """Recalibrated out-of-fold log-odds and losses of every learner, one row a case and learner."""
+    return pd.concat(
+        pd.DataFrame(
+            {
+                "learner": learner,
+                "patient_id": data.patients,
+                "y_true": data.y,
+                "weight": data.weights,
+                "log_odds": rounded(result.out_of_fold),
+                "loss": rounded(result.losses),
+            },
+            index=data.X.index,
+        )
+        for learner, result in learned.items()
+    )

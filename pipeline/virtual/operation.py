@@ -1,0 +1,121 @@
+"""The operation: what was done, what went wrong, and whether it reached the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from pipeline.virtual.choice import DIAGNOSES, PROCEDURES, Plan
+from pipeline.virtual.draws import happens, picked, whole, words_if
+from pipeline.virtual.facts import fact_grid, facts
+from pipeline.virtual.people import People
+from pipeline.virtual.record import grid_columns
+from pipeline.virtual.scan import Reading
+from pipeline.virtual.sources import ROOT_LESIONS, Lesion, Sources
+
+CARRAGEE = ("fragment_fissure", "fragment_defect", "fragment_contained", "no_fragment_contained")
+
+
+@dataclass(frozen=True)
+class Operation:
+    events: dict[str, np.ndarray]
+    wrong_level: np.ndarray
+    """Operated a level beside the one that was meant, by miscounting or by exposure."""
+    reached_main: np.ndarray
+    reached_second: np.ndarray
+    unreached: np.ndarray
+    """Share of the pain whose source the operation did not reach, 0 to 1."""
+    defect_mm: np.ndarray
+    columns: dict[str, np.ndarray]
+
+
+def operation(rng: Generator, people: People, sources: Sources, reading: Reading, plan: Plan) -> Operation:
+    n = len(plan.level)
+    events = _events(rng, people, plan)
+    # Who counts the levels at operation as on the scan operates what was seen, whatever its name.
+    recounted = (reading.shift != 0) & happens(rng, 0.35, (n,))
+    slipped = np.where(events["wrong_level"], np.where(happens(rng, 0.5, (n,)), 1, -1), 0)
+    off = np.where(recounted, 0, -reading.shift) + slipped
+    decompressed, fused = _moved(plan.decompression, off), _moved(plan.fusion, off)
+    wide = plan.procedure == PROCEDURES.index("decompression_and_fusion")
+    main = _reached(sources.main, plan.zone, decompressed, fused, wide)
+    second = _reached(sources.second, plan.zone, decompressed, fused, wide)
+    own = 1 - sources.second_share - sources.mimic_share
+    reached = own * main + sources.second_share * second
+    reached = reached * np.where(sources.sensitised, 0.75, 1)
+    noted = _moved(plan.decompression, slipped * happens(rng, 0.5, (n,)))
+    columns, defect = _columns(rng, plan, events)
+    columns |= grid_columns("operated_decompression", noted * 1.0, "level", "side")
+    columns |= grid_columns("operated_fusion", plan.fusion * 1.0, "level")
+    return Operation(
+        events=events,
+        wrong_level=(slipped != 0) | recounted,
+        reached_main=main,
+        reached_second=second,
+        unreached=1 - reached,
+        defect_mm=defect,
+        columns=columns,
+    )
+
+
+def _events(rng: Generator, people: People, plan: Plan) -> dict[str, np.ndarray]:
+    names = tuple(facts("events")["event"])
+    rates = fact_grid("events", names, DIAGNOSES)[:, plan.diagnosis]
+    again = np.where(people.columns["earlier_lumbar_operations"] > 0, 1.7, 1.0)
+    heavy = np.where(people.columns["bmi_kg_m2"] >= 32, 1.6, 1.0)
+    sweet = np.where(people.columns["has_diabetes"] > 0, 1.5, 1.0)
+    factor = {"dural_tear": again, "root_injury": again, "wound_infection": heavy * sweet}
+    return {name: happens(rng, rates[i] * factor.get(name, 1.0)) for i, name in enumerate(names)}
+
+
+def _moved(grid: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """The grid with its levels moved; what would fall off the lumbar spine stays at its end."""
+    moved = grid.copy()
+    up, down = np.flatnonzero(by < 0), np.flatnonzero(by > 0)
+    moved[up, :-1], moved[up, -1] = grid[up, 1:], False
+    moved[up, 0] |= grid[up, 0]
+    moved[down, 1:], moved[down, 0] = grid[down, :-1], False
+    moved[down, -1] |= grid[down, -1]
+    return moved
+
+
+def _reached(
+    lesion: Lesion, zone: np.ndarray, decompressed: np.ndarray, fused: np.ndarray, wide: np.ndarray
+) -> np.ndarray:
+    """Whether it reached this source: level, side and zone of a root lesion, level of an axial one."""
+    case, level = np.arange(len(zone)), np.clip(lesion.level, 0, None)
+    one = decompressed[case, level, np.clip(lesion.side, 0, 1)]
+    any_side = decompressed[case, level].any(axis=1)
+    opened = np.where(lesion.side == 2, any_side, one)
+    in_zone = (zone == 2) | (zone == lesion.zone) | wide
+    stiffened = fused[case, level]
+    by_root = opened & (in_zone | (lesion.kind == 4))
+    reached = np.where(lesion.kind < ROOT_LESIONS, by_root | ((lesion.kind == 4) & stiffened), stiffened)
+    return reached & (lesion.level >= 0)
+
+
+def _columns(
+    rng: Generator, plan: Plan, events: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    n = len(plan.level)
+    levels = np.maximum(plan.decompression.any(axis=2).sum(axis=1), plan.fusion.sum(axis=1))
+    stiff = plan.procedure >= PROCEDURES.index("decompression_and_fusion")
+    minutes = np.exp(rng.normal(np.log(48 + 22 * (levels - 1) + 75 * stiff), 0.3))
+    loss = np.exp(rng.normal(np.log(50 + 60 * (levels - 1) + 220 * stiff), 0.7))
+    changed = happens(rng, 0.012, (n,)) & (plan.procedure == 0)
+    done = np.where(changed, PROCEDURES.index("decompression"), plan.procedure)
+    discectomy = done <= 1
+    defect = whole(np.exp(rng.normal(np.log(5.2), 0.45, n)), 1, 20)
+    kind = picked(rng, np.array([0.49, 0.18, 0.23, 0.10]), n)
+    columns = {
+        "performed_procedure": np.array(PROCEDURES, dtype=object)[done],
+        "has_dural_tear": events["dural_tear"] * 1.0,
+        "has_root_injury": events["root_injury"] * 1.0,
+        "operation_minutes": whole(minutes + 20 * events["dural_tear"], 15, 600),
+        "blood_loss_ml": whole(loss, 5, 5000, 5),
+        "annular_defect_mm": np.where(discectomy, defect, np.nan),
+        "fragment_type": words_if(discectomy, np.array(CARRAGEE, dtype=object)[kind]),
+    }
+    return columns, np.where(discectomy, np.where(kind == 1, np.maximum(defect, 6), defect), 0)
