@@ -92,7 +92,7 @@ def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
     -------
     DataFrame
         float64 throughout, except `best_lesion` and `best_mimic`, which name a source in words. NaN is
-        undefined or not recorded. `concordance_unknown` is 1 where no drawing was made.
+        undefined or not recorded. `concordance_unknown` is 1 where there is no pain drawn or no scan read.
     """
     slices = [cases.iloc[start : start + SLICE] for start in range(0, len(cases), SLICE)] or [cases]
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -136,6 +136,8 @@ def _lesion_features(sources: Sources) -> dict[str, np.ndarray]:
         "widespread_pain": sources.widespread_pain,
         "numbering_uncertain": sources.numbering_uncertain,
         "share_other_numbering": sources.share_other_numbering,
+        "has_drawing": lesions.has_drawing.astype(np.float64),
+        "has_scan": lesions.has_scan.astype(np.float64),
         "concordance_unknown": np.isnan(lesions.share_best).astype(np.float64),
     }
 

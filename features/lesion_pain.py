@@ -2,8 +2,9 @@
 
 The cores take and return named arrays over (case, site) and (case, region, side). A source explains a
 share of the reported pain; the best single lesion is what counts, because a worn spine taken together
-explains everything. Nothing recorded is never read as nothing there: without a drawing every share is
-undefined (NaN), while a drawing without any lesion on the scan is explained to 0.
+explains everything. Nothing recorded is never read as nothing there: without a drawing, or without a
+scan that was read, every share is undefined (NaN), while a drawing with a scan on which there is no
+lesion is explained to 0.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ LEG_PAIN_THRESHOLD = 0.2
 class LesionPain:
     """What the lesions of n cases explain of their pain. Shares lie in [0, 1]; NaN is undefined."""
 
+    has_drawing: np.ndarray
+    """(n,) bool: any region of the drawing is recorded."""
+    has_scan: np.ndarray
+    """(n,) bool: any finding at any level is recorded."""
     weights: Floats
     """(n, n_sites): how reliable a source each site is, given its findings and the age; 0 is no finding."""
     shares: Floats
@@ -111,6 +116,14 @@ def _weight_rows() -> tuple[tuple[str, str, str, Floats, tuple[str, ...]], ...]:
             weights[grade], prevalence[grade] = weight, finding
         rows.append((item, zone, site_zone, weights, tuple(prevalence)))
     return tuple(rows)
+
+
+def has_scan(findings: Findings) -> np.ndarray:
+    """Whether any finding at any level is recorded: (n,) bool. A scan not read is not a normal scan."""
+    recorded = [
+        ~np.isnan(_finding_grades(findings, item, zone)).all(axis=(1, 2)) for item, zone, *_ in _weight_rows()
+    ]
+    return np.any(recorded, axis=0)
 
 
 def site_weights(findings: Findings) -> Floats:
@@ -224,7 +237,8 @@ def root_signs(findings: Findings) -> tuple[Floats, Floats, Floats]:
 def lesion_pain(findings: Findings) -> LesionPain:
     """What the lesions explain of the pain, with its parts: see `LesionPain`."""
     pain, has_drawing = reported_pain(findings)
-    pain = np.where(has_drawing[:, None, None], pain, np.nan)
+    is_scanned = has_scan(findings)
+    pain = np.where((has_drawing & is_scanned)[:, None, None], pain, np.nan)
     weights = site_weights(findings)
     shares = shares_explained(pain, weights)
     is_defined = ~np.isnan(shares).any(axis=1)
@@ -235,6 +249,8 @@ def lesion_pain(findings: Findings) -> LesionPain:
     share_all = share_explained_together(pain, weights)
     evidence, positive, examined = root_signs(findings)
     return LesionPain(
+        has_drawing=has_drawing,
+        has_scan=is_scanned,
         weights=weights,
         shares=shares,
         best_site=best,
@@ -261,7 +277,7 @@ def other_numbering_share(findings: Findings, lesions: LesionPain) -> tuple[Floa
     kind, method = findings.text("transitional_vertebra"), findings.text("numbering_method")
     sacralised, lumbarised = kind == "sacralised_l5", kind == "lumbarised_s1"
     doubtful = sacralised | lumbarised | (kind == "unknown") | (method == "unknown")
-    pain, has_drawing = reported_pain(findings)
+    pain, _ = reported_pain(findings)
     share = np.full(findings.n_cases, np.nan)
     if doubtful.any():
         readings = [
@@ -269,7 +285,7 @@ def other_numbering_share(findings: Findings, lesions: LesionPain) -> tuple[Floa
             for shift, applies in ((-1, ~lumbarised), (+1, ~sacralised))
         ]
         share[doubtful] = np.maximum(*readings)
-    return doubtful.astype(np.float64), np.where(has_drawing, share, np.nan)
+    return doubtful.astype(np.float64), np.where(np.isnan(lesions.share_best), np.nan, share)
 
 
 def _same_place() -> np.ndarray:

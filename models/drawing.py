@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from models.predictor import Explained, RiskPredictor
+
 INK = "#222222"
 RAISES, LOWERS = "#D55E00", "#0072B2"
 LEARNER_STYLES: Mapping[str, tuple[str, str]] = {
@@ -81,6 +83,31 @@ def waterfall(
     axes.set_xlabel("log-odds of the outcome: to the right raises the risk, to the left lowers it", fontsize=9)
     figure.suptitle(title, fontsize=10, x=0.02, ha="left", y=1.06)
     return figure
+
+
+def predictor_values(
+    predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame, case_id: str
+) -> list[object]:
+    """The values of one case as a person reads them: three digits, words, or a dash for not recorded."""
+    values = []
+    for p in predictor.bundle.predictors:
+        source = explained.features if p.name in explained.features.columns else cases
+        value = source.loc[case_id, p.name] if p.name in source.columns else None
+        values.append("-" if pd.isna(value) else f"{value:.3g}" if isinstance(value, float) else value)
+    return values
+
+
+def case_waterfall(
+    predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame | None, case_id: str, title: str
+) -> Figure:
+    """The waterfall of one case under one model; without `cases` its values stay out of the picture."""
+    label_of = {p.name: p.label for p in predictor.bundle.predictors}
+    return waterfall(
+        explained.contributions.loc[case_id].rename(label_of),
+        explained.risks.loc[case_id, "base_log_odds"],
+        None if cases is None else predictor_values(predictor, explained, cases, case_id),
+        title,
+    )
 
 
 def importance_bars(importance: pd.DataFrame, title: str, shown: int = 20) -> Figure:
@@ -158,3 +185,26 @@ def _decision_panel(axes: Any, curves: pd.DataFrame, chosen: str) -> None:
     axes.axhline(0, color="#BBBBBB", linewidth=0.8)
     top = float(np.nanmax(curves[["model", "treat_all"]].to_numpy())) if len(curves) else 1.0
     axes.set(xlabel="threshold", ylabel="net benefit", ylim=(-0.05 * max(top, 0.1), 1.08 * max(top, 0.02)), xlim=(0, 0.8))
+
+
+def builder_panels(features: pd.DataFrame, diagnosis: pd.Series) -> Figure:
+    """What the builders found: pain explained by the best lesion and its margin over the best mimic."""
+    figure, axes = plt.subplots(1, 3, figsize=(11.5, 3.2))
+    kinds = [kind for kind in diagnosis.dropna().unique()]
+    order = sorted(kinds, key=lambda kind: -int((diagnosis == kind).sum()))
+    names = [str(kind).replace("_", " ") for kind in order]
+    for panel, column, label in (
+        (axes[0], "share_best_lesion", "share of the pain explained\nby the best single lesion"),
+        (axes[1], "margin_lesion_mimic", "best lesion less best mimic"),
+    ):
+        groups = [features.loc[diagnosis == kind, column].dropna() for kind in order]
+        panel.boxplot(groups, vert=False, widths=0.55, showfliers=False, medianprops={"color": RAISES, "linewidth": 2})
+        panel.set_yticks(range(1, len(order) + 1), names if panel is axes[0] else [""] * len(order))
+        panel.set_xlabel(label)
+        panel.axvline(0, color="#BBBBBB", linewidth=0.8)
+    missed = [features.loc[diagnosis == kind, "plan_misses_best"].mean() * 100 for kind in order]
+    axes[2].barh(range(1, len(order) + 1), missed, color=LOWERS, height=0.55)
+    axes[2].set_yticks(range(1, len(order) + 1), [""] * len(order))
+    axes[2].set_xlabel("plans that do not reach\nthe best lesion, %")
+    figure.tight_layout()
+    return figure

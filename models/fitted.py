@@ -7,13 +7,15 @@ float64 sum with the base, so that explanations add up to the prediction exactly
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
-import xgboost as xgb
 
 from models.encoding import Encoding, Floats
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 
 class FittedModel(Protocol):
@@ -83,24 +85,29 @@ class TreeModel:
     explanation: ClassVar[str] = "path-dependent"
 
     def contributions(self, frame: pd.DataFrame) -> tuple[float, Floats]:
-        columns = self.encoding.encode(frame)
-        matrix = xgb.DMatrix(columns, nthread=1)
-        by_column = self.booster.predict(matrix, pred_contribs=True).astype(np.float64)
+        by_column = self.booster.predict(_matrix(self.encoding.encode(frame)), pred_contribs=True).astype(np.float64)
         base = float(by_column[0, -1]) if len(by_column) else 0.0
         return base, self.encoding.by_predictor(by_column[:, :-1])
 
     def log_odds(self, frame: pd.DataFrame) -> Floats:
-        matrix = xgb.DMatrix(self.encoding.encode(frame), nthread=1)
-        return self.booster.predict(matrix, output_margin=True).astype(np.float64)
+        return self.booster.predict(_matrix(self.encoding.encode(frame)), output_margin=True).astype(np.float64)
 
     @classmethod
     def from_ubj(cls, encoding: Encoding, ubj: bytes) -> TreeModel:
+        import xgboost as xgb  # costs seconds, which only trees need to pay
+
         booster = xgb.Booster({"nthread": 1})
         booster.load_model(bytearray(ubj))
         return cls(encoding=encoding, booster=booster)
 
     def as_ubj(self) -> bytes:
         return bytes(self.booster.save_raw("ubj"))
+
+
+def _matrix(columns: Floats) -> xgb.DMatrix:
+    import xgboost as xgb
+
+    return xgb.DMatrix(columns, nthread=1)
 
 
 def sigmoid(log_odds: Floats) -> Floats:

@@ -61,10 +61,11 @@ def _moved_by(predictor: RiskPredictor, explained: Explained, case_id: str) -> l
 
 def source_lines(features: pd.Series) -> list[str]:
     """Sources of the pain, lesions and mimics, and the plan held against them."""
-    if features["concordance_unknown"] == 1:
-        return ["Source of the pain: unknown, since no pain drawing is recorded."]
     lines = []
-    if isinstance(features["best_lesion"], str):
+    if features["concordance_unknown"] == 1:
+        missing = [word for name, word in (("has_drawing", "pain drawing"), ("has_scan", "scan")) if not features[name]]
+        lines.append(f"Source of the pain: unknown; not recorded: {' and '.join(missing) or 'any pain in the drawing'}.")
+    elif isinstance(features["best_lesion"], str):
         lines.append(
             f"Source of the pain: of the lesions, {features['best_lesion']} explains most "
             f"({features['share_best_lesion']:.0%} of the drawing; all lesions together {features['share_all_lesions']:.0%})"
@@ -72,9 +73,9 @@ def source_lines(features: pd.Series) -> list[str]:
         )
     else:
         lines.append("Source of the pain: no lesion on the scan explains any of it.")
-    lines += _plan_lines(features)
+    lines += _plan_lines(features) if features["concordance_unknown"] == 0 else []
     lines += [_mimic_line(features, mimic) for mimic in MIMICS]
-    if features["numbering_uncertain"] == 1:
+    if features["numbering_uncertain"] == 1 and features["concordance_unknown"] == 0:
         lines.append(
             f"Caution: the numbering of the levels is in doubt; under the other reading the best lesion explains "
             f"{features['share_other_numbering']:.0%}."

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import provenance
-from models.drawing import importance_bars, save, waterfall
+from models.drawing import case_waterfall, importance_bars, save
 from models.predictor import Explained, RiskPredictor
 from models.splitting import TEST_SETS
 from pipeline import paths
@@ -52,27 +52,10 @@ def draw_waterfalls(predictor: RiskPredictor, explained: Explained, cases: pd.Da
     """Waterfalls of cases spread from the lowest to the highest risk; a real person's values stay out."""
     order = explained.risks["risk"].sort_values(kind="stable").index
     places = np.unique(np.linspace(0.05, 0.95, wanted).round(2)) if wanted > 1 else [0.5]
-    label_of = {p.name: p.label for p in predictor.bundle.predictors}
     show_values = provenance(cases) == "virtual"
     for number, place in enumerate(places[:wanted], start=1):
         case_id = order[int(place * (len(order) - 1))]
         risk = explained.risks.loc[case_id, "risk"]
-        figure = waterfall(
-            explained.contributions.loc[case_id].rename(label_of),
-            explained.risks.loc[case_id, "base_log_odds"],
-            predictor_values(predictor, explained, cases, case_id) if show_values else None,
-            f"{predictor.bundle.outcome}: a case at the {place:.0%} point of the risks, risk {risk:.0%}",
-        )
+        title = f"{predictor.bundle.outcome}: a case at the {place:.0%} point of the risks, risk {risk:.0%}"
+        figure = case_waterfall(predictor, explained, cases if show_values else None, case_id, title)
         save(figure, paths.EXPLAIN / predictor.bundle.outcome / f"waterfall_{number}.png")
-
-
-def predictor_values(
-    predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame, case_id: str
-) -> list[object]:
-    """The values of one case as a person reads them: three digits, words, or a dash for not recorded."""
-    values = []
-    for p in predictor.bundle.predictors:
-        source = explained.features if p.name in explained.features.columns else cases
-        value = source.loc[case_id, p.name] if p.name in source.columns else None
-        values.append("-" if pd.isna(value) else f"{value:.3g}" if isinstance(value, float) else value)
-    return values

@@ -120,7 +120,7 @@ def answered(
     """Whether the questionnaire came back, and its day; about a fifth does not answer."""
     c = people.columns
     silent = shifted(
-        0.155,
+        0.13,
         0.45 * (c["age_years"] < 45)
         - 0.15 * (c["age_years"] > 62)
         + 0.3 * (c["age_years"] > 80)

@@ -158,7 +158,7 @@ def _plan(
     grade = _lateral_grade(reading.herniation, in_foramen)[case, level, side]
     diagnosis = _diagnosis(rng, reading, case, level, is_lateral, is_central, grade)
     zone = np.where(
-        happens(rng, np.array([0.1, 0.35, 0.3, 0.1])[diagnosis]) & is_lateral, 2, np.where(in_foramen, 1, 0)
+        happens(rng, np.array([0.1, 0.45, 0.4, 0.1])[diagnosis]) & is_lateral, 2, np.where(in_foramen, 1, 0)
     )
     decompression = _decompression(rng, reading, pain, level, side, is_lateral, is_central, diagnosis)
     procedure = _procedure(rng, people, diagnosis, zone, reading.slip[case, level])
@@ -227,12 +227,12 @@ def _decompression(
     leg = pain.drawing[:, _LEG].max(axis=1)
     worse = (leg[:, 1] > leg[:, 0]).astype(int)
     mask[case, level, np.where(is_lateral, side, worse)] = True
-    other = np.where(is_lateral, (diagnosis > 0) & happens(rng, 0.42, (n,)), happens(rng, 0.85, (n,)))
+    other = np.where(is_lateral, (diagnosis > 0) & happens(rng, 0.52, (n,)), happens(rng, 0.85, (n,)))
     mask[case, level] |= other[:, None]
     # Neighbours that look narrow are often opened as well.
     narrow = (reading.central >= 2) | (reading.recess.max(axis=-1) >= 2)
     beside = np.abs(np.arange(len(LEVELS)) - level[:, None]) == 1
-    more = narrow & beside & np.isin(diagnosis, [1, 2])[:, None] & happens(rng, 0.68, narrow.shape)
+    more = narrow & beside & np.isin(diagnosis, [1, 2])[:, None] & happens(rng, 0.80, narrow.shape)
     return mask | more[..., None]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.random import Generator
 from scipy.special import ndtr, ndtri
 
@@ -51,14 +52,14 @@ def drawn_effects(rng: Generator) -> dict[str, float]:
     return dict(zip(table["predictor"], values.astype(float), strict=True))
 
 
-def log_odds_of_failure(
-    effects: dict[str, float], people: People, pain: Pain, reading: Reading, plan: Plan, operation: Operation
-) -> np.ndarray:
-    """(n,) sum of the effects of all predictors but the discordance."""
+def predictors_present(
+    people: People, pain: Pain, reading: Reading, plan: Plan, operation: Operation
+) -> dict[str, np.ndarray]:
+    """What each case has of the predictors of tables/effects.csv, in their units."""
     c, case = people.columns, np.arange(len(plan.level))
     operations = c["earlier_lumbar_operations"]
     work = np.array(WORK, dtype=object)[c["work"]]
-    present = {
+    return {
         "earlier_operation_one": operations == 1,
         "earlier_operation_two": operations == 2,
         "earlier_operation_three": operations == 3,
@@ -89,7 +90,14 @@ def log_odds_of_failure(
         "dural_tear": operation.events["dural_tear"],
         "root_injury": operation.events["root_injury"],
     }
-    return np.sum([effects[name] * np.asarray(x, dtype=float) for name, x in present.items()], axis=0)
+
+
+def log_odds_of_failure(effects: dict[str, float], present: dict[str, np.ndarray]) -> np.ndarray:
+    """(n,) sum of the drawn effects, less what their drawing adds to a usual patient."""
+    table = facts("effects").set_index("predictor")
+    drawn = pd.Series(effects) - table["log_odds"]
+    total = np.sum([effects[name] * np.asarray(x, dtype=float) for name, x in present.items()], axis=0)
+    return total - float((drawn * table["usual"]).sum())
 
 
 def course(
@@ -105,7 +113,7 @@ def course(
 ) -> Course:
     """What follows for each operated case, were everybody asked."""
     n = len(plan.level)
-    log_odds = log_odds_of_failure(effects, people, pain, reading, plan, operation)
+    log_odds = log_odds_of_failure(effects, predictors_present(people, pain, reading, plan, operation))
     log_odds = log_odds + centres.quality[people.centre]
     usual = fact_by("outcome_levels", DIAGNOSES, "usual_log_odds")[plan.diagnosis]
     expected = fact_by("outcome_levels", DIAGNOSES, "expected_unreached")[plan.diagnosis]

@@ -73,12 +73,14 @@ def draw_registry(params: RegistryParams) -> tuple[pd.DataFrame, pd.DataFrame]:
     truth
         By `case_id`: source, mimics, whether the operation reached it, the true risk of failure.
     """
-    firsts, centres, index = _first_cases(params)
     rngs = streams(params.seed, 0)
+    firsts, centres, index = _first_cases(params, rngs)
     effects = drawn_effects(rngs["effects"])
     operated = index + answers.waiting_days(rngs["dates"], firsts.plan.diagnosis)
     followed = _followed(rngs, params, effects, centres, firsts, index, operated)
     back, dropped = _who_returns(rngs["returning"], params, followed, len(index))
+    if not len(back):
+        return _tables(params, centres, [(firsts, followed)], np.arange(len(index)))
     seconds, again = _second_cases(params, effects, centres, rows_of(firsts, back), rows_of(followed, back))
     kept = np.setdiff1d(np.arange(len(index)), dropped)
     for name in ("death_date", "last_contact_date"):
@@ -91,8 +93,9 @@ def draw_registry(params: RegistryParams) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def draw_planned_cases(params: RegistryParams) -> pd.DataFrame:
     """Cases before their operation, with the preoperative columns alone, as for an example file."""
-    firsts, centres, index = _first_cases(params)
-    columns = _preoperative(streams(params.seed, 0)["missingness"], centres, firsts)
+    rngs = streams(params.seed, 0)
+    firsts, centres, index = _first_cases(params, rngs)
+    columns = _preoperative(rngs["missingness"], centres, firsts)
     columns |= _keys(firsts.people.centre, index)
     order = np.argsort(index, kind="stable")
     names = [v.name for v in load_dictionary().known_by("preoperative")]
@@ -100,9 +103,8 @@ def draw_planned_cases(params: RegistryParams) -> pd.DataFrame:
     return _numbered(cases, np.arange(len(index)))
 
 
-def _first_cases(params: RegistryParams) -> tuple[Planned, Centres, np.ndarray]:
+def _first_cases(params: RegistryParams, rngs: dict[str, Generator]) -> tuple[Planned, Centres, np.ndarray]:
     """The operated among the referred, and their index days."""
-    rngs = streams(params.seed, 0)
     n = int(np.ceil(CANDIDATES_PER_CASE * params.cases)) + 20
     centres = drawn_centres(rngs["centres"], params.centres)
     people = drawn_people(rngs["people"], centre_of(rngs["listing"], centres, n), centres)
@@ -171,6 +173,8 @@ def _workup(
     when = day + np.round(rng.gamma(2, 30, n))
     seen = failed & replied & happens(rng, SHARE_WORKED_UP, (n,)) & (when <= dates.last_contact)
     rows = np.flatnonzero(seen)
+    if not len(rows):
+        return {"workup_date": iso_dates(np.full(n, np.nan))}
     whole_block = Failed(
         people=planned.people,
         anatomy=planned.anatomy,

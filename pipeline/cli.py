@@ -1,0 +1,142 @@
+"""The command `backcast`: check a file, score it, explain a case, follow one through the stages."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from features.errors import BackcastError
+
+CASES = click.argument("cases", type=click.Path(path_type=Path))
+ENCODING = click.option("--encoding", default="utf-8", show_default=True, help="Of the file, such as latin-1.")
+SEPARATOR = click.option("--separator", default=",", show_default=True, help="Between the values of a row.")
+MODEL = click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="URI_OR_FOLDER",
+    help="A registered model or a bundle folder, instead of every champion. May be repeated.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="backcast")
+def cli() -> None:
+    """Forecast which planned lumbar operations will fail, and say why.
+
+    Models are made by `make repro`. A model of the virtual registry is not for patients.
+    """
+
+
+@cli.command()
+@CASES
+@click.option(
+    "--for", "moment", type=click.Choice(["prediction", "training"]), default="prediction", show_default=True,
+    help="A prediction sees what is known before the operation; training also needs the follow-up.",
+)  # fmt: skip
+@ENCODING
+@SEPARATOR
+def check(cases: Path, moment: str, encoding: str, separator: str) -> None:
+    """Is this file fit for the pipeline? Every problem at once."""
+    from features.record import refuse_problems
+    from pipeline.intake import checked_records
+    from pipeline.params import IngestParams
+
+    intake = IngestParams(file=str(cases), encoding=encoding, separator=separator, missing_marks=["", "NA"])
+    known = "preoperative" if moment == "prediction" else "follow_up"
+    table, problems = checked_records(cases, intake, known, today=dt.date.today())
+    refuse_problems(str(cases), problems)
+    click.echo(f"{cases}: {len(table)} cases, {len(table.columns)} variables, no problem. Fit for {moment}.")
+
+
+@cli.command()
+@CASES
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Parquet file for the predictions.")
+@MODEL
+@ENCODING
+@SEPARATOR
+def score(cases: Path, out: Path, models: tuple[str, ...], encoding: str, separator: str) -> None:
+    """Risks, intervals, contributions and features of every case; the batch is logged in MLflow."""
+    from pipeline.scoring import score_file
+
+    summary = score_file(cases, out, models, encoding=encoding, separator=separator)
+    click.echo(summary)
+
+
+@cli.command()
+@CASES
+@click.option("--case", "case_id", required=True, help="The case_id to explain.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("explanation"), show_default=True,
+    help="Folder for the waterfall pictures.",
+)  # fmt: skip
+@MODEL
+@ENCODING
+@SEPARATOR
+def explain(cases: Path, case_id: str, out: Path, models: tuple[str, ...], encoding: str, separator: str) -> None:
+    """One case told in words and numbers, with a waterfall picture for each outcome."""
+    from pipeline.scoring import explain_case
+
+    for paragraph in explain_case(cases, case_id, out, models, encoding=encoding, separator=separator):
+        click.echo(paragraph + "\n")
+
+
+@cli.command()
+@click.argument("case_id")
+def trace(case_id: str) -> None:
+    """One case through every stage of the last `dvc repro`. Prints its values: for those entitled to look."""
+    from pipeline.trace import trace_lines
+
+    for line in trace_lines(case_id):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--cases", default=100, show_default=True, help="How many planned operations to invent.")
+@click.option("--seed", default=1, show_default=True)
+def example(out: Path, cases: int, seed: int) -> None:
+    """A CSV of invented planned operations, to try the other commands on."""
+    from pipeline.example import write_example
+
+    write_example(out, cases, seed)
+    click.echo(f"{out}: {cases} invented planned operations. Nobody is described.")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("docs"))
+def reference(folder: Path) -> None:
+    """The reference pages that are made from the dictionary and the knowledge tables."""
+    from pipeline.reference import write_reference
+
+    for page in write_reference(folder):
+        click.echo(str(page))
+
+
+def main() -> None:
+    """Run a command; a user's mistake is a message and an exit status, anything else keeps its traceback."""
+    _exit_with_status(lambda: cli(standalone_mode=False))
+
+
+def _exit_with_status(command: Callable[[], Any]) -> None:
+    try:
+        sys.exit(command() or 0)
+    except BackcastError as error:
+        click.echo(f"backcast: {error}", err=True)
+        sys.exit(error.exit_status)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The tables of the report, as plain rows: numbers come in, words go out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from features.dictionary import Variable, load_dictionary
+
+SETS = ("development", "temporal", "geographic")
+SHOWN_METRICS = {
+    "auroc": "AUROC",
+    "calibration_intercept": "Calibration intercept",
+    "calibration_slope": "Calibration slope",
+    "ici": "ICI",
+    "scaled_brier_score": "Scaled Brier score",
+    "net_benefit_30": "Net benefit at 0.30",
+}
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number for people; an em dash where there is none."""
+    if value is None or pd.isna(value):
+        return "—"
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def with_interval(value: Mapping[str, Any], digits: int = 2) -> str:
+    """An estimate with its interval, or why there is none."""
+    if value["estimate"] is None:
+        return f"not estimable: {value.get('reason', 'no reason given')}"
+    if value["lower"] is None:
+        return number(value["estimate"], digits)
+    return f"{number(value['estimate'], digits)} ({number(value['lower'], digits)} to {number(value['upper'], digits)})"
+
+
+def metric_rows(metrics: Mapping[str, Any], chosen: str) -> list[dict[str, Any]]:
+    """One row a learner and test set, its metrics with intervals."""
+    return [
+        {
+            "learner": learner,
+            "test_set": test_set,
+            "is_chosen": learner == chosen,
+            "n_shown": {
+                label: with_interval(measured[name], 3 if name.startswith(("ici", "net", "scaled")) else 2)
+                for name, label in SHOWN_METRICS.items()
+                if name in measured
+            },
+        }
+        for learner, by_set in metrics.items()
+        for test_set, measured in by_set.items()
+    ]
+
+
+def characteristics(cases: pd.DataFrame, sets: pd.Series) -> list[tuple[str, list[str]]]:
+    """Table 1: each essential variable in development and in the test sets, with what is missing."""
+    rows = [("Cases", [f"{(sets == name).sum():,}" for name in SETS])]
+    for variable in load_dictionary().essential:
+        if variable.form == "keys":
+            continue
+        if variable.type == "number":
+            rows.append((f"{variable.label}, {variable.unit}: mean (SD)", _by_set(cases, sets, variable, _mean_sd)))
+        elif variable.type == "yes_no":
+            rows.append((variable.label, _by_set(cases, sets, variable, _share_of(1.0))))
+        else:
+            rows += [
+                (f"{variable.label}: {label}", _by_set(cases, sets, variable, _share_of(code)))
+                for code, label in variable.choices
+            ]
+        missing = cases[variable.name].isna()
+        if missing.any():
+            rows.append((f"{variable.label}: not recorded", [f"{missing[sets == name].mean():.0%}" for name in SETS]))
+    return rows
+
+
+def _by_set(cases: pd.DataFrame, sets: pd.Series, variable: Variable, summary: Any) -> list[str]:
+    return [summary(cases.loc[sets == name, variable.name].dropna()) for name in SETS]
+
+
+def _mean_sd(values: pd.Series) -> str:
+    return f"{values.mean():.1f} ({values.std():.1f})" if len(values) > 1 else "—"
+
+
+def _share_of(code: float | str) -> Any:
+    return lambda values: f"{(values == code).mean():.0%}" if len(values) else "—"
+
+
+def completeness(cases: pd.DataFrame) -> list[tuple[str, int, str]]:
+    """How much of each form is recorded: form, variables, share of values present."""
+    rows = []
+    by_form: dict[str, list[str]] = {}
+    for variable in load_dictionary().predictors:
+        by_form.setdefault(variable.form, []).append(variable.name)
+    for form, names in by_form.items():
+        present = cases.reindex(columns=names).notna().to_numpy().mean()
+        rows.append((form, len(names), f"{present:.0%}"))
+    return rows

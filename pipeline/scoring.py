@@ -1,0 +1,188 @@
+"""Cases of a file under the registered models: a scored batch, or one case explained."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from features.builders import build_features
+from features.errors import BundleError, CaseNotFoundError, TrackingError
+from features.outcomes import outcome_names
+from features.record import refuse_problems
+from models.predictor import Explained, RiskPredictor, input_keys
+from models.story import case_story
+from pipeline import tracking
+from pipeline.files import write_table
+from pipeline.intake import checked_records
+from pipeline.params import IngestParams
+
+SLICE = 2_000
+"""Cases a step of the progress bar."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A predictor and the name under which it was loaded."""
+
+    uri: str
+    predictor: RiskPredictor
+
+
+def planned_cases(path: Path, *, encoding: str, separator: str) -> pd.DataFrame:
+    """The cases of a file that is fit for a prediction, `case_id` as index.
+
+    Raises
+    ------
+    BackcastError
+        With every problem of the file.
+    """
+    intake = IngestParams(file=str(path), encoding=encoding, separator=separator, missing_marks=["", "NA"])
+    cases, problems = checked_records(path, intake, "preoperative", today=dt.date.today())
+    refuse_problems(str(path), problems)
+    return cases.set_index("case_id")
+
+
+@contextmanager
+def loaded_models(names: Sequence[str]) -> Iterator[list[LoadedModel]]:
+    """The named models, or the champion of every outcome.
+
+    Raises
+    ------
+    TrackingError
+        If there is no champion at all.
+    BundleError
+        If a model is damaged or was made with other code.
+    """
+    with tempfile.TemporaryDirectory() as scratch, tracking.store() as client:
+        uris = list(names) or [
+            f"models:/{tracking.model_name(outcome)}/{version.version}"
+            for outcome in outcome_names()
+            if (version := tracking.champion(client, outcome))
+        ]
+        if not uris:
+            raise TrackingError("No model is registered as champion. Make them with `make repro`, or name --model.")
+        yield [_loaded(uri, Path(scratch) / str(number)) for number, uri in enumerate(uris)]
+
+
+def _loaded(uri: str, scratch: Path) -> LoadedModel:
+    if not uri.startswith(("models:/", "runs:/")):
+        if not Path(uri).is_dir():
+            raise BundleError(f"{uri} is neither a bundle folder nor a registered model (models:/name@alias).")
+        return LoadedModel(uri, RiskPredictor.load(Path(uri)))
+    return LoadedModel(uri, RiskPredictor.load(tracking.bundle_of(uri, scratch)))
+
+
+def explained_in_slices(model: LoadedModel, cases: pd.DataFrame, features: pd.DataFrame) -> Explained:
+    """All cases explained by one model, under a progress bar when they are many."""
+    starts = range(0, max(len(cases), 1), SLICE)
+    label = f"{model.predictor.bundle.outcome} ({model.predictor.bundle.learner})"
+    parts = [
+        model.predictor.explain(cases.iloc[start : start + SLICE], features.iloc[start : start + SLICE])
+        for start in tqdm(starts, desc=label, unit_scale=SLICE, unit="case", disable=None if len(starts) > 1 else True)
+    ]
+    return Explained(
+        risks=pd.concat([part.risks for part in parts]),
+        contributions=pd.concat([part.contributions for part in parts]),
+        features=features,
+    )
+
+
+def batch_table(keys: pd.Series, explained: Explained, outcome: str) -> pd.DataFrame:
+    """The rows of one outcome in the table of a batch: risk, contributions and features of each case."""
+    index = explained.risks.index
+    front = pd.DataFrame({"case_id": index, "outcome": outcome}, index=index)
+    contributions = explained.contributions.add_prefix("contribution_")
+    return pd.concat([front, keys, explained.risks, contributions, explained.features], axis=1).reset_index(drop=True)
+
+
+def score_file(path: Path, out: Path, names: Sequence[str], *, encoding: str, separator: str) -> str:
+    """Score every case of a file under every model, write the table, log it, and say what was done."""
+    cases = planned_cases(path, encoding=encoding, separator=separator)
+    with loaded_models(names) as models:
+        tables = []
+        features = {}
+        for model in models:
+            params = model.predictor.builder_params
+            known = str(params)
+            if known not in features:
+                features[known] = build_features(cases, params)
+            explained = explained_in_slices(model, cases, features[known])
+            keys = input_keys(cases, model.predictor.sha256)
+            tables.append(batch_table(keys, explained, model.predictor.bundle.outcome))
+        table = _joined(tables)
+        write_table(table, out)
+        origins = {model.predictor.bundle.provenance for model in models}
+        run_id = tracking.log_batch(
+            table,
+            models={model.predictor.bundle.outcome: model.uri for model in models},
+            input_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            n_cases=len(cases),
+            provenance="virtual" if "virtual" in origins else "registry",
+        )
+    return _summary(cases, table, models, out, run_id)
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """All outcomes below one another; a contribution that a model does not have is missing."""
+    contributions = [c for table in tables for c in table.columns if c.startswith("contribution_")]
+    front = [c for c in tables[0].columns[: list(tables[0].columns).index("provenance") + 1]]
+    features = [c for c in tables[0].columns if c not in front and not c.startswith("contribution_")]
+    columns = [*front, *dict.fromkeys(contributions), *features]
+    return pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
+
+
+def _summary(
+    cases: pd.DataFrame, table: pd.DataFrame, models: list[LoadedModel], out: Path, run_id: str
+) -> str:
+    lines = [f"{len(cases)} cases under {len(models)} models, in {out}; logged in MLflow as run {run_id}."]
+    for model in models:
+        bundle = model.predictor.bundle
+        rows = table[table["outcome"] == bundle.outcome]
+        flagged = int((rows["red_flags"] != "").sum())
+        note = f"; no risk for {flagged} with a red flag" if flagged else ""
+        lines.append(f"  {bundle.outcome:18} mean risk {rows['risk'].mean():.2f} by {bundle.learner}, {model.uri}{note}")
+    lines += [f"Caution: {caution}" for caution in dict.fromkeys(c for m in models for c in m.predictor.cautions)]
+    return "\n".join(lines)
+
+
+def explain_case(
+    path: Path, case_id: str, out: Path, names: Sequence[str], *, encoding: str, separator: str
+) -> list[str]:
+    """The story of one case under each model, and a waterfall picture each.
+
+    Raises
+    ------
+    CaseNotFoundError
+        If the file has no such case.
+    """
+    from models.drawing import case_waterfall, save  # shap and matplotlib, which a batch does not need
+
+    cases = planned_cases(path, encoding=encoding, separator=separator)
+    if case_id not in cases.index:
+        raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
+    one = cases.loc[[case_id]]
+    stories = []
+    with loaded_models(names) as models:
+        for model in models:
+            predictor = model.predictor
+            explained = predictor.explain(one, build_features(one, predictor.builder_params))
+            story = case_story(predictor, explained, case_id)
+            if not explained.risks["red_flags"].iloc[0]:
+                picture = out / f"{case_id}_{predictor.bundle.outcome}.png"
+                save(case_waterfall(predictor, explained, one, case_id, _title(predictor, explained, case_id)), picture)
+                story += f"\nPicture: {picture}"
+            stories.append(story)
+    return stories
+
+
+def _title(predictor: RiskPredictor, explained: Explained, case_id: str) -> str:
+    title = f"{case_id}, {predictor.bundle.outcome}: risk {explained.risks.loc[case_id, 'risk']:.0%}"
+    return title + ("  (virtual registry: not for patients)" if predictor.cautions else "")

@@ -1,0 +1,242 @@
+"""Everything that speaks to MLflow: runs, registered models, the alias `champion`, batches of predictions.
+
+The store is `sqlite:///mlflow.db` unless `MLFLOW_TRACKING_URI` names another. No value of a case and
+nothing that identifies a person goes there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.dictionary import load_dictionary
+from features.errors import TrackingError
+from pipeline.files import read_json, write_json
+
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+logging.getLogger("mlflow").setLevel(logging.ERROR)
+logging.getLogger("alembic").setLevel(logging.ERROR)
+
+import mlflow  # noqa: E402  its loggers are quietened first
+from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.models import ModelSignature  # noqa: E402
+from mlflow.tracking import MlflowClient  # noqa: E402
+from mlflow.types import ColSpec, DataType, Schema  # noqa: E402
+
+DEFAULT_STORE = "sqlite:///mlflow.db"
+TRAINING, SCORING = "backcast", "backcast-scores"
+CHAMPION = "champion"
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "xgboost")
+"""What predicting needs, pinned as installed."""
+
+
+def model_name(outcome: str) -> str:
+    return f"backcast-{outcome}"
+
+
+@contextmanager
+def store() -> Iterator[MlflowClient]:
+    """A client of the tracking store; what it cannot do becomes a `TrackingError` that names the store."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        yield MlflowClient()
+    except MlflowException as error:
+        first_line = str(error).splitlines()[0]
+        raise TrackingError(
+            f"The MLflow store {_without_password(uri)} answers: {first_line} "
+            f"Is MLFLOW_TRACKING_URI right, and the server up?"
+        ) from None
+
+
+def _without_password(uri: str) -> str:
+    scheme, _, rest = uri.rpartition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else uri
+
+
+def signature(predictors: list[str]) -> ModelSignature:
+    """The signature of a served model, from the dictionary: numbers are doubles, all is optional.
+
+    No boolean (MLflow turns an empty one into False) and no integer (an empty one is refused). Keys may
+    be sent, and are not used.
+    """
+    inputs = [
+        ColSpec(DataType.double if variable.is_numeric else DataType.string, variable.name, required=False)
+        for variable in load_dictionary().known_by("preoperative")
+    ]
+    numbers = ["risk", "risk_lower", "risk_upper", "base_log_odds", "missing_predictors"]
+    outputs = [ColSpec(DataType.double, name) for name in numbers]
+    outputs += [ColSpec(DataType.string, name) for name in ("red_flags", "provenance")]
+    outputs += [ColSpec(DataType.double, f"contribution_{name}") for name in predictors]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+
+
+def synthetic_example() -> pd.DataFrame:
+    """One invented record: the essential predictors, each in the middle of what it may be."""
+    values: dict[str, Any] = {}
+    for variable in load_dictionary().essential:
+        if variable.form == "keys":
+            continue
+        if variable.type == "number":
+            values[variable.name] = (float(variable.lower or 0) + float(variable.upper or 0)) / 2
+        else:
+            values[variable.name] = variable.codes[len(variable.codes) // 2]
+    return pd.DataFrame([values])
+
+
+def registered_version(client: MlflowClient, outcome: str, sha256: str) -> Any | None:
+    """The version of a registered model that was made from the bundle with this hash, if there is one."""
+    found = client.search_model_versions(f"name = '{model_name(outcome)}'")
+    return next((v for v in found if v.tags.get("bundle_sha256") == sha256), None)
+
+
+def champion(client: MlflowClient, outcome: str) -> Any | None:
+    """The version that the alias `champion` names, if any."""
+    try:
+        return client.get_model_version_by_alias(model_name(outcome), CHAMPION)
+    except MlflowException:
+        return None
+
+
+def bundle_of(version_uri: str, into: Path) -> Path:
+    """Fetch a registered model's bundle folder."""
+    local = Path(mlflow.artifacts.download_artifacts(version_uri, dst_path=str(into)))
+    bundles = sorted(local.rglob("bundle.json"))
+    if not bundles:
+        raise TrackingError(f"{version_uri} holds no Backcast bundle. Register models with `dvc repro`.")
+    return bundles[0].parent
+
+
+def log_model_run(
+    outcome: str,
+    bundle: Path,
+    sha256: str,
+    *,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    files: Mapping[str, Path],
+) -> Any:
+    """One run for one chosen model: parameters, metrics, pictures, and the model as a new version."""
+    head = read_json(bundle / "bundle.json")
+    mlflow.set_experiment(TRAINING)
+    with mlflow.start_run(run_name=outcome):
+        mlflow.set_tags({"outcome": outcome, "bundle_sha256": sha256, **tags})
+        mlflow.log_params({key: str(value)[:500] for key, value in params.items()})
+        mlflow.log_metrics(dict(metrics))
+        for place, path in files.items():
+            mlflow.log_artifact(str(path), place)
+        warnings.filterwarnings("ignore", message=".*type hints.*", category=UserWarning)  # we give a signature
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path("pipeline") / "served_model.py"),
+            artifacts={"bundle": str(bundle)},
+            code_paths=["features", "models"],
+            signature=signature([p["name"] for p in head["predictors"]]),
+            input_example=synthetic_example(),
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+            registered_model_name=model_name(outcome),
+        )
+    return logged.registered_model_version
+
+
+def describe_version(client: MlflowClient, outcome: str, version: str, head: Mapping[str, Any], sha256: str) -> None:
+    """Tags and words that let a stranger know what this version is."""
+    name = model_name(outcome)
+    tags = {"bundle_sha256": sha256, "code_sha256": head["code_sha256"], "learner": head["learner"]}
+    for key, value in {**tags, "provenance": head["provenance"]}.items():
+        client.set_model_version_tag(name, version, key, value)
+    note = f"{head['outcome_label']} within {head['horizon_months']} months; {head['learner']}."
+    if head["provenance"] == "virtual":
+        note += " Made from the virtual registry: not for patients."
+    client.update_model_version(name, version, description=note)
+
+
+def predictions_elsewhere(version_uri: str, cases: pd.DataFrame) -> pd.Series:
+    """Risks by a registered model in a process and folder of its own, where its own code is loaded.
+
+    Raises
+    ------
+    TrackingError
+        If the model cannot be loaded or does not take these cases.
+    """
+    program = (
+        "import sys, mlflow, pandas as pd\n"
+        "uri, store, source, target = sys.argv[1:]\n"
+        "mlflow.set_tracking_uri(store); mlflow.set_registry_uri(store)\n"
+        "mlflow.pyfunc.load_model(uri).predict(pd.read_parquet(source))[['risk']].to_parquet(target)\n"
+    )
+    sent = cases.copy()
+    for name in sent.select_dtypes("datetime"):
+        sent[name] = sent[name].dt.strftime("%Y-%m-%d")
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "cases.parquet", Path(folder) / "risks.parquet"
+        sent.reset_index(drop=True).to_parquet(source)
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", program, version_uri, _absolute(mlflow.get_tracking_uri()), source, target],
+            cwd=folder, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise TrackingError(f"{version_uri} cannot be run in a process of its own: {last}")
+        return pd.Series(pd.read_parquet(target)["risk"].to_numpy(), index=cases.index, name="risk")
+
+
+def _absolute(uri: str) -> str:
+    relative = uri.removeprefix("sqlite:///")
+    if relative == uri or relative.startswith("/"):
+        return uri
+    return f"sqlite:///{Path(relative).resolve()}"
+
+
+def log_batch(
+    table: pd.DataFrame, *, models: Mapping[str, str], input_sha256: str, n_cases: int, provenance: str
+) -> str:
+    """A scored batch as a run: its table of predictions and contributions, and what it was made with.
+
+    The table is keyed by the hash of model and input; `case_id` stays at home.
+    """
+    mlflow.set_experiment(SCORING)
+    with mlflow.start_run(run_name=f"batch of {n_cases}") as run, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "predictions.parquet"
+        table.drop(columns="case_id").to_parquet(path, index=False, compression="zstd")
+        mlflow.log_artifact(str(path))
+        write_json({"input_sha256": input_sha256, "models": dict(models)}, Path(folder) / "batch.json")
+        mlflow.log_artifact(str(Path(folder) / "batch.json"))
+        mlflow.set_tags({"input_sha256": input_sha256, "provenance": provenance})
+        mlflow.set_tags({f"model.{outcome}": uri for outcome, uri in models.items()})
+        mlflow.log_params({"cases": n_cases, "outcomes": len(models)})
+        by_outcome = table.groupby("outcome")["risk"]
+        mlflow.log_metrics({f"mean_risk/{outcome}": float(mean) for outcome, mean in by_outcome.mean().dropna().items()})
+        return str(run.info.run_id)
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "absent"
+
+
+def git_commit() -> str:
+    """The commit that is checked out, marked when the tree differs from it; `unknown` outside git."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
