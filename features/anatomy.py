@@ -103,7 +103,7 @@ def _territories() -> pd.DataFrame:
         raise KnowledgeError(f"territories.csv has no territory for {', '.join(gaps)}.")
     if not table["share"].between(0, 1).all():
         raise KnowledgeError("territories.csv: a share lies outside [0, 1].")
-    return table.pivot(index="pain_source", columns="region", values="share")
+    return table.set_index(["pain_source", "region"])["share"].unstack()  # noqa: PD010
 
 
 @cache

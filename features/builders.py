@@ -16,7 +16,7 @@ import pandas as pd
 from features.anatomy import SITES
 from features.axes import MIMICS, SIDES
 from features.errors import ParamsError
-from features.findings import Findings, Floats
+from features.findings import Findings, Floats, words
 from features.lesion_pain import LesionPain, lesion_pain, other_numbering_share, widespread_pain
 from features.mimics import MimicEvidence, mimic_evidence
 from features.plan import PlanFit, plan_fit
@@ -105,7 +105,7 @@ def _features(cases: pd.DataFrame, params: BuilderParams) -> dict[str, np.ndarra
     findings = Findings(cases)
     sources = sources_of_pain(findings, params)
     work = (
-        cases["work_status"].to_numpy(dtype=object)
+        words(cases["work_status"])
         if "work_status" in cases.columns
         else np.full(len(cases), None, dtype=object)
     )
@@ -154,10 +154,21 @@ def _plan_features(plan: PlanFit) -> dict[str, np.ndarray]:
     }
 
 
+def _likelier_side(evidence: MimicEvidence) -> np.ndarray:
+    """(n, n_mimics) int: the likelier side of each mimic; between equals, the one that could still be."""
+    is_right = np.zeros(evidence.probability.shape[:2], dtype=bool)
+    is_tied = ~is_right
+    for values in (evidence.probability, evidence.upper, evidence.lower):
+        left, right = values[:, :, 0], values[:, :, 1]
+        is_right |= is_tied & (right > left)
+        is_tied &= right == left
+    return is_right.astype(np.intp)
+
+
 def _mimic_features(sources: Sources, threshold: float) -> dict[str, np.ndarray]:
     """Each mimic on its likelier side, and the best of them against the best lesion."""
     evidence = sources.mimics
-    side = evidence.probability.argmax(axis=2)[:, :, None]
+    side = _likelier_side(evidence)[:, :, None]
     on_side = {
         name: np.take_along_axis(getattr(evidence, name), side, axis=2)[:, :, 0]
         for name in ("probability", "lower", "upper")
@@ -177,7 +188,7 @@ def _mimic_features(sources: Sources, threshold: float) -> dict[str, np.ndarray]
     best = np.nan_to_num(shares).argmax(axis=1)
     names = np.array([f"{mimic}, {side}" for mimic in MIMICS for side in SIDES], dtype=object)
     share = np.where(is_defined, np.nan_to_num(shares).max(axis=1), np.nan)
-    features["best_mimic"] = np.where(is_defined & (share > 0), names[best], None)
+    features["best_mimic"] = np.where(is_defined & (share > 0), names[best], np.array(None, dtype=object))
     features["share_best_mimic"] = share
     features["margin_lesion_mimic"] = sources.lesions.share_best - share
     return features

@@ -9,6 +9,10 @@ import pandas as pd
 from features.red_flags import red_flags
 
 
+ANSWERS = ("odi_12m", "global_assessment_leg_12m", "global_assessment_back_12m")
+"""A case that gave any of these was not lost to follow-up."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CohortParams:
     """`minimum_age_years`: younger cases are excluded, as are those whose age is not recorded."""
@@ -45,7 +49,7 @@ def cohort_flow(cases: pd.DataFrame, params: CohortParams) -> tuple[pd.Series, p
 
 def outcome_flow(cases: pd.DataFrame, labels: pd.DataFrame, outcomes: list[str]) -> pd.DataFrame:
     """For each outcome, how many included cases lack it and how many have it, in the form of the flow."""
-    answered = cases["odi_12m"].notna() | cases["global_assessment_leg_12m"].notna()
+    answered = cases[list(ANSWERS)].notna().any(axis=1)
     steps = []
     for outcome in outcomes:
         unknown = labels[outcome].isna()

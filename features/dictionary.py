@@ -155,6 +155,8 @@ def _variable(row: dict[str, Any], choice_sets: dict[str, tuple[tuple[float | st
             raise KnowledgeError(f"variables.csv: {name} has the unknown {coordinate} {row[coordinate]}.")
     lower, upper = row["lower"], row["upper"]
     if type_ == "number":
+        if lower is None or upper is None:
+            raise KnowledgeError(f"variables.csv: {name} is a number without a range.")
         lower, upper = float(lower), float(upper)
         if not lower < upper:
             raise KnowledgeError(f"variables.csv: the range of {name} is empty ({lower:g} to {upper:g}).")

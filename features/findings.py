@@ -38,11 +38,7 @@ class Findings:
         if present:
             places, columns = zip(*present, strict=True)
             self._values[:, places] = _as_floats(cases[list(columns)])
-        self._text = {
-            name: cases[name].to_numpy(dtype=object)
-            for name in _text_names()
-            if name in cases.columns
-        }
+        self._text = {name: words(cases[name]) for name in _text_names() if name in cases.columns}
 
     def grid(self, item: str, *axes: str, **fixed: str) -> Floats:
         """An item over axes: `grid("pain", "region", "side")` is (n_cases, n_regions, n_sides).
@@ -52,9 +48,14 @@ class Findings:
         return self._values[:, _places(item, axes, tuple(sorted(fixed.items())))]
 
     def text(self, item: str, level: str | None = None) -> NDArray[np.object_]:
-        """The words recorded for an item; None or NaN where nothing is."""
+        """The words recorded for an item; None where nothing is."""
         name = f"{item}_{level}" if level else item
         return self._text.get(name, np.full(self.n_cases, None, dtype=object))
+
+
+def words(column: pd.Series) -> NDArray[np.object_]:
+    """A column of words as an array, None where nothing is recorded (`pd.NA` cannot be compared)."""
+    return np.where(column.isna(), np.array(None, dtype=object), column.to_numpy(dtype=object))
 
 
 def _as_floats(columns: pd.DataFrame) -> Floats:

@@ -66,7 +66,7 @@ class LesionPain:
 def reported_pain(findings: Findings) -> tuple[Floats, np.ndarray]:
     """Pain by region and side, 0 where unmarked, and whether there is a drawing at all."""
     pain = findings.grid("pain", "region", "side")
-    has_drawing = ~np.isnan(pain).all(axis=(1, 2))
+    has_drawing = np.asarray(~np.isnan(pain).all(axis=(1, 2)))
     return np.nan_to_num(pain, nan=0.0), has_drawing
 
 
@@ -120,9 +120,7 @@ def _weight_rows() -> tuple[tuple[str, str, str, Floats, tuple[str, ...]], ...]:
 
 def has_scan(findings: Findings) -> np.ndarray:
     """Whether any finding at any level is recorded: (n,) bool. A scan not read is not a normal scan."""
-    recorded = [
-        ~np.isnan(_finding_grades(findings, item, zone)).all(axis=(1, 2)) for item, zone, *_ in _weight_rows()
-    ]
+    recorded = [~np.isnan(_finding_grades(findings, item, zone)).all(axis=(1, 2)) for item, zone, *_ in _weight_rows()]
     return np.any(recorded, axis=0)
 
 
@@ -281,7 +279,11 @@ def other_numbering_share(findings: Findings, lesions: LesionPain) -> tuple[Floa
     share = np.full(findings.n_cases, np.nan)
     if doubtful.any():
         readings = [
-            np.where(applies[doubtful], shares_explained(pain[doubtful], lesions.weights[doubtful], shift).max(1), 0)
+            np.where(
+                applies[doubtful],
+                shares_explained(pain[doubtful], lesions.weights[doubtful], shift).max(1),
+                0,
+            )
             for shift, applies in ((-1, ~lumbarised), (+1, ~sacralised))
         ]
         share[doubtful] = np.maximum(*readings)
@@ -329,5 +331,3 @@ def _axial_degeneration_only(pain: Floats, weights: Floats) -> Floats:
     reaches_root = (weights[:, ~IS_AXIAL] >= SOURCE_THRESHOLD).any(axis=1)
     is_worn = (weights[:, IS_AXIAL] > 0).any(axis=1)
     return np.where(total > 0, (is_axial & is_worn & ~reaches_root).astype(np.float64), np.nan)
-
-

@@ -210,5 +210,3 @@ def _most_complete(states: list[_State]) -> tuple[Floats, Floats, Floats, np.nda
         for part in ("ratio", "low", "high")
     )
     return ratio, low, high, chosen
-
-

@@ -37,7 +37,7 @@ class PlanFit:
     wrong_level_margin: Floats
     """Best outside the plan less best inside it: above 0, a lesion outside explains more."""
     plan_misses_best: Floats
-    """1 when the site that explains most is not reached, 0 when it is; NaN where no site explains."""
+    """1 when no site that explains most is reached, 0 when one is; NaN where no site explains."""
     unexplained_by_plan: Floats
     planned_levels: Floats
     planned_idle_levels: Floats
@@ -64,7 +64,7 @@ def planned_level(findings: Findings) -> tuple[np.ndarray, np.ndarray]:
     decompression = findings.grid("planned_decompression", "level", "side")
     fusion = findings.grid("planned_fusion", "level")
     planned = (np.nan_to_num(decompression, nan=0.0) > 0).any(axis=2) | (np.nan_to_num(fusion, nan=0.0) > 0)
-    return planned, planned.any(axis=1)
+    return planned, np.asarray(planned.any(axis=1))
 
 
 def plan_fit(findings: Findings, lesions: LesionPain) -> PlanFit:
@@ -77,7 +77,6 @@ def plan_fit(findings: Findings, lesions: LesionPain) -> PlanFit:
     inside = np.where(reached, shares, 0.0).max(axis=1)
     outside = np.where(reached, 0.0, shares).max(axis=1)
     together = share_explained_together(pain, lesions.weights, reached)
-    best_reached = np.take_along_axis(reached, np.maximum(lesions.best_site, 0)[:, None], axis=1)[:, 0]
     level_best = np.stack([shares[:, place == SITE_LEVEL].max(axis=1) for place in range(len(LEVELS))], axis=1)
     idle = (planned & (level_best < IDLE_SHARE)).sum(axis=1)
 
@@ -90,7 +89,7 @@ def plan_fit(findings: Findings, lesions: LesionPain) -> PlanFit:
         plan_best_share=where_defined(inside),
         unreached_best_share=where_defined(outside),
         wrong_level_margin=where_defined(outside - inside),
-        plan_misses_best=where_defined(~best_reached, is_defined & (lesions.best_site >= 0)),
+        plan_misses_best=where_defined(inside < lesions.share_best, is_defined & (lesions.best_site >= 0)),
         unexplained_by_plan=where_defined(1 - together),
         planned_levels=where_defined(planned.sum(axis=1), has_plan),
         planned_idle_levels=where_defined(idle),

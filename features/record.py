@@ -56,8 +56,7 @@ def refuse_problems(source: str, problems: Sequence[Problem]) -> None:
 def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     """One row a problem: rule, column, n_rows, rows, what, to_do."""
     rows = [
-        (p.rule, p.column, len(p.rows), " ".join(map(str, p.rows)), p.what, p.to_do, p.kind.__name__)
-        for p in problems
+        (p.rule, p.column, len(p.rows), " ".join(map(str, p.rows)), p.what, p.to_do, p.kind.__name__) for p in problems
     ]
     return pd.DataFrame(rows, columns=["rule", "column", "n_rows", "rows", "what", "to_do", "error"])
 
@@ -77,7 +76,10 @@ def wrong_columns(columns: Iterable[str], moment: Known, required: Collection[st
     seen = {variable.name for variable in dictionary.known_by(moment)}
     problems = [
         Problem(
-            ColumnsError, "missing_column", name, "is missing",
+            ColumnsError,
+            "missing_column",
+            name,
+            "is missing",
             f"Add the column; a value that is not recorded stays empty. Expected: {dictionary[name].expected}.",
         )
         for name in required
@@ -93,7 +95,9 @@ def wrong_columns(columns: Iterable[str], moment: Known, required: Collection[st
         elif name not in seen:
             problems.append(
                 Problem(
-                    TimingError, "later_variable", name,
+                    TimingError,
+                    "later_variable",
+                    name,
                     f"is known only at {dictionary[name].known.replace('_', '-')}, after the question is asked",
                     "Leave the column out: a prediction must not see it.",
                 )
@@ -169,7 +173,9 @@ def _value_problems(values: pd.Series, variable: Variable, first_row: int) -> li
         return _problem_if(wrong, variable, *choice_words(variable), first_row)
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     unread = np.asarray(values.notna()) & np.isnan(numbers)
-    found = _problem_if(unread, variable, "not_a_number", "is not a number", f"Expected: {variable.expected}.", first_row)
+    found = _problem_if(
+        unread, variable, "not_a_number", "is not a number", f"Expected: {variable.expected}.", first_row
+    )
     if variable.choices:
         wrong = ~np.isnan(numbers) & ~np.isin(numbers, variable.codes)
         return found + _problem_if(wrong, variable, *choice_words(variable), first_row)
@@ -193,14 +199,16 @@ def fraction_problems(cases: pd.DataFrame) -> list[Problem]:
     """Variables of a wide range that never exceed 1: recorded as a fraction, or in another unit."""
     problems = []
     for variable in load_dictionary().variables:
-        if variable.type != "number" or variable.name not in cases.columns or variable.upper < FRACTION_RANGE:
+        if variable.type != "number" or variable.name not in cases.columns or (variable.upper or 0) < FRACTION_RANGE:
             continue
         values = cases[variable.name].dropna()
         positive = values[values > 0]
         if len(positive) >= FRACTION_CASES and positive.max() <= 1:
             problems.append(
                 Problem(
-                    ValuesError, "wrong_unit", variable.name,
+                    ValuesError,
+                    "wrong_unit",
+                    variable.name,
                     f"never exceeds 1, although its range is {variable.expected}",
                     f"Recorded as a fraction or in another unit? Expected: {variable.unit}.",
                 )
@@ -237,6 +245,11 @@ def date_problems(cases: pd.DataFrame, today: dt.date, first_row: int) -> list[P
         if {earlier, later} <= set(cases.columns):
             wrong = cases[later] < cases[earlier]
             problems += _problem_if(
-                wrong, dictionary[later], "date_order", f"lies before {earlier}", "Correct one of the dates.", first_row
+                wrong,
+                dictionary[later],
+                "date_order",
+                f"lies before {earlier}",
+                "Correct one of the dates.",
+                first_row,
             )
     return problems

@@ -31,9 +31,7 @@ def _column(variable: Variable) -> pa.Column:
     elif variable.type == "number":
         checks.append(pa.Check.in_range(variable.lower, variable.upper, name="out_of_range"))
     is_key = variable.form == "keys"
-    return pa.Column(
-        None, checks=checks, nullable=not is_key, unique=variable.name == "case_id", required=False
-    )
+    return pa.Column(None, checks=checks, nullable=not is_key, unique=variable.name == "case_id", required=False)
 
 
 def schema_problems(cases: pd.DataFrame, moment: Known, first_row: int) -> list[Problem]:

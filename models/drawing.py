@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from models.predictor import Explained, RiskPredictor
 
@@ -85,9 +86,7 @@ def waterfall(
     return figure
 
 
-def predictor_values(
-    predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame, case_id: str
-) -> list[object]:
+def predictor_values(predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame, case_id: str) -> list[object]:
     """The values of one case as a person reads them: three digits, words, or a dash for not recorded."""
     values = []
     for p in predictor.bundle.predictors:
@@ -122,7 +121,7 @@ def importance_bars(importance: pd.DataFrame, title: str, shown: int = 20) -> Fi
     axes.set_title(title, loc="left", fontsize=10)
     axes.tick_params(length=0)
     present = [group for group in GROUP_COLOURS if group in set(top["group"])]
-    handles = [plt.Rectangle((0, 0), 1, 1, color=GROUP_COLOURS[group]) for group in present]
+    handles = [Patch(color=GROUP_COLOURS[group]) for group in present]
     axes.legend(handles, present, frameon=False, loc="lower right", fontsize=8)
     return figure
 
@@ -165,32 +164,53 @@ def _calibration_panel(axes: Any, curves: pd.DataFrame, chosen: str) -> None:
     for learner, curve in curves.groupby("learner", sort=False):
         if str(learner) == chosen and curve["lower"].notna().any():
             axes.fill_between(
-                curve["risk"], curve["lower"], curve["upper"], color=LEARNER_STYLES[chosen][0], alpha=0.15, linewidth=0
+                curve["risk"],
+                curve["lower"],
+                curve["upper"],
+                color=LEARNER_STYLES[chosen][0],
+                alpha=0.15,
+                linewidth=0,
             )
         _line(axes, str(learner), curve["risk"], curve["observed"])
     most = float(np.nanmax([curves[["risk", "observed"]].max().max(), 0.2])) if len(curves) else 1.0
     limit = min(1.0, most * 1.1)
-    axes.set(xlabel="predicted risk", ylabel="observed proportion", xlim=(0, limit), ylim=(0, limit), aspect="equal")
+    axes.set(
+        xlabel="predicted risk",
+        ylabel="observed proportion",
+        xlim=(0, limit),
+        ylim=(0, limit),
+        aspect="equal",
+    )
 
 
 def _decision_panel(axes: Any, curves: pd.DataFrame, chosen: str) -> None:
     for learner, curve in curves.groupby("learner", sort=False):
         if str(learner) == chosen:
             axes.fill_between(
-                curve["threshold"], curve["lower"], curve["upper"], color=LEARNER_STYLES[chosen][0], alpha=0.15, linewidth=0
+                curve["threshold"],
+                curve["lower"],
+                curve["upper"],
+                color=LEARNER_STYLES[chosen][0],
+                alpha=0.15,
+                linewidth=0,
             )
         _line(axes, str(learner), curve["threshold"], curve["model"])
     everyone = curves.drop_duplicates("threshold")
     axes.plot(everyone["threshold"], everyone["treat_all"], color=INK, linewidth=0.8, label="work up all")
     axes.axhline(0, color="#BBBBBB", linewidth=0.8)
     top = float(np.nanmax(curves[["model", "treat_all"]].to_numpy())) if len(curves) else 1.0
-    axes.set(xlabel="threshold", ylabel="net benefit", ylim=(-0.05 * max(top, 0.1), 1.08 * max(top, 0.02)), xlim=(0, 0.8))
+    axes.set(
+        xlabel="threshold",
+        ylabel="net benefit",
+        ylim=(-0.05 * max(top, 0.1), 1.08 * max(top, 0.02)),
+        xlim=(0, 0.8),
+    )
 
 
 def builder_panels(features: pd.DataFrame, diagnosis: pd.Series) -> Figure:
     """What the builders found: pain explained by the best lesion and its margin over the best mimic."""
     figure, axes = plt.subplots(1, 3, figsize=(11.5, 3.2))
-    kinds = [kind for kind in diagnosis.dropna().unique()]
+    kinds = list(diagnosis.dropna().unique())
     order = sorted(kinds, key=lambda kind: -int((diagnosis == kind).sum()))
     names = [str(kind).replace("_", " ") for kind in order]
     for panel, column, label in (

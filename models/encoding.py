@@ -152,9 +152,7 @@ def _fitted_predictor(values: pd.Series, predictor: Predictor, linear: bool) -> 
     if predictor.form == "levels":
         counts = values.dropna().value_counts()
         commonest = sorted(predictor.levels, key=lambda level: -counts.get(level, 0))[0]
-        return EncodedPredictor(
-            name=predictor.name, form="levels", fill=commonest, levels=predictor.levels
-        )
+        return EncodedPredictor(name=predictor.name, form="levels", fill=commonest, levels=predictor.levels)
     numbers = pd.to_numeric(values, errors="coerce").dropna().to_numpy(dtype=np.float64)
     fill = float(rounded(np.median(numbers))) if len(numbers) else 0.0
     form, knots = ("linear", ()) if not linear else (predictor.form, ())

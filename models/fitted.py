@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 class FittedModel(Protocol):
     """A fitted learner: contributions by predictor, (n_cases, n_predictors), around a base."""
 
-    encoding: Encoding
     explanation: ClassVar[str]
+
+    @property
+    def encoding(self) -> Encoding: ...
 
     def contributions(self, frame: pd.DataFrame) -> tuple[float, Floats]: ...
 
@@ -112,9 +114,7 @@ def _matrix(columns: Floats) -> xgb.DMatrix:
 
 def sigmoid(log_odds: Floats) -> Floats:
     """Probability of log-odds, without overflow at either end."""
-    return np.where(
-        log_odds >= 0, 1 / (1 + np.exp(-np.abs(log_odds))), 1 - 1 / (1 + np.exp(-np.abs(log_odds)))
-    )
+    return np.where(log_odds >= 0, 1 / (1 + np.exp(-np.abs(log_odds))), 1 - 1 / (1 + np.exp(-np.abs(log_odds))))
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,7 @@ def learner_predictors(learner: str, outcome_predictors: Sequence[Predictor]) ->
     return list(outcome_predictors)
 
 
-def estimator(
-    learner: str, setting: Mapping[str, Any], predictors: Sequence[Predictor], seed: int
-) -> Pipeline:
+def estimator(learner: str, setting: Mapping[str, Any], predictors: Sequence[Predictor], seed: int) -> Pipeline:
     """The unfitted pipeline of a learner with one setting.
 
     Raises
@@ -86,7 +84,10 @@ def estimator(
     """
     if learner == "xgboost":
         return Pipeline(
-            [("encode", PredictorEncoder(predictors, linear=False)), ("learn", _trees(setting, predictors, seed))]
+            [
+                ("encode", PredictorEncoder(predictors, linear=False)),
+                ("learn", _trees(setting, predictors, seed)),
+            ]
         )
     if learner not in LEARNERS:
         raise ParamsError(f"params.yaml: there is no learner {learner}; choose from {', '.join(LEARNERS)}.")
@@ -94,14 +95,16 @@ def estimator(
         return Pipeline([("encode", PredictorEncoder([], linear=True)), ("learn", DummyClassifier(strategy="prior"))])
     logistic = LogisticRegression(C=setting.get("C", UNPENALISED), solver="newton-cholesky", max_iter=200, tol=1e-10)
     return Pipeline(
-        [("encode", PredictorEncoder(predictors, linear=True)), ("scale", StandardScaler()), ("learn", logistic)]
+        [
+            ("encode", PredictorEncoder(predictors, linear=True)),
+            ("scale", StandardScaler()),
+            ("learn", logistic),
+        ]
     )
 
 
 def _trees(setting: Mapping[str, Any], predictors: Sequence[Predictor], seed: int) -> XGBClassifier:
-    constraints = [
-        p.direction for p in predictors for _ in range(len(p.levels) - 1 if p.form == "levels" else 1)
-    ]
+    constraints = [p.direction for p in predictors for _ in range(len(p.levels) - 1 if p.form == "levels" else 1)]
     return XGBClassifier(
         n_estimators=setting["n_rounds"],
         max_depth=setting["max_depth"],

@@ -165,9 +165,7 @@ def calibration_slope(y_true: ArrayLike, risk: ArrayLike) -> Estimate:
     log_odds = logit(p)
     spread = float(log_odds.std())
     standardised = (log_odds - log_odds.mean()) / spread  # keeps the fit well conditioned
-    slope = _logistic_coefficient(
-        np.column_stack([standardised, np.ones(len(y))]), y, offset=np.zeros(len(y))
-    )
+    slope = _logistic_coefficient(np.column_stack([standardised, np.ones(len(y))]), y, offset=np.zeros(len(y)))
     if slope.estimate is None or slope.lower is None or slope.upper is None:
         return slope
     return Estimate(slope.estimate / spread, slope.lower / spread, slope.upper / spread)
@@ -227,9 +225,7 @@ def calibration_errors(y_true: ArrayLike, risk: ArrayLike, *, seed: int) -> dict
     smoother = _lowess_smoother(p)
     draws = _draws(len(y), seed)
     found = _error_summaries(smoother.errors(smoother.observed(y)[None, :], p))
-    resampled = _error_summaries(
-        np.take_along_axis(smoother.errors(smoother.resampled(y, draws), p), draws, axis=1)
-    )
+    resampled = _error_summaries(np.take_along_axis(smoother.errors(smoother.resampled(y, draws), p), draws, axis=1))
     by_chance = _error_summaries(smoother.errors(smoother.by_chance(p, seed), p))
     return {name: _error(float(found[name][0]), resampled[name], by_chance[name]) for name in found}
 
@@ -490,9 +486,7 @@ def mean_risk(risk: ArrayLike) -> Estimate:
     return not_estimable(reason) if reason else _mean(p, least=0.0, most=1.0)
 
 
-def performance(
-    y_true: ArrayLike, risk: ArrayLike, *, thresholds: Sequence[float], seed: int
-) -> dict[str, Estimate]:
+def performance(y_true: ArrayLike, risk: ArrayLike, *, thresholds: Sequence[float], seed: int) -> dict[str, Estimate]:
     """All that is reported of one outcome, learner and test set, by name.
 
     Net benefit is named for its threshold in percent: `net_benefit_20` at 0.2.
@@ -622,9 +616,7 @@ def _checked(estimate: float, lower: float, upper: float) -> Estimate:
     return Estimate(float(estimate), float(lower), float(upper))
 
 
-def _normal(
-    estimate: float, standard_error: float, *, least: float = -np.inf, most: float = np.inf
-) -> Estimate:
+def _normal(estimate: float, standard_error: float, *, least: float = -np.inf, most: float = np.inf) -> Estimate:
     margin = NORMAL_QUANTILE * standard_error
     return _checked(estimate, max(least, estimate - margin), min(most, estimate + margin))
 

@@ -96,9 +96,7 @@ def riley_development_size(
     return DevelopmentSize(
         shrinkage=_cases_for_shrinkage(n_parameters, r2_cox_snell, shrinkage),
         optimism=_cases_for_shrinkage(n_parameters, r2_cox_snell, shrinkage_for_optimism),
-        prevalence=math.ceil(
-            (NORMAL_QUANTILE / ALLOWED_ERROR_OF_PREVALENCE) ** 2 * prevalence * (1 - prevalence)
-        ),
+        prevalence=math.ceil((NORMAL_QUANTILE / ALLOWED_ERROR_OF_PREVALENCE) ** 2 * prevalence * (1 - prevalence)),
     )
 
 

@@ -25,8 +25,8 @@ def case_story(predictor: RiskPredictor, explained: Explained, case_id: str) -> 
     risks, bundle = explained.risks.loc[case_id], predictor.bundle
     if risks["red_flags"]:
         return (
-            f"Red flag: {str(risks['red_flags']).replace('_', ' ')}. This is not a question for a risk model; no risk is "
-            f"given. See to the flag first."
+            f"Red flag: {str(risks['red_flags']).replace('_', ' ')}. This is not a question for a risk model; "
+            f"no risk is given. See to the flag first."
         )
     base_rate = bundle.development["prevalence"]
     lines = [
@@ -64,11 +64,14 @@ def source_lines(features: pd.Series) -> list[str]:
     lines = []
     if features["concordance_unknown"] == 1:
         missing = [word for name, word in (("has_drawing", "pain drawing"), ("has_scan", "scan")) if not features[name]]
-        lines.append(f"Source of the pain: unknown; not recorded: {' and '.join(missing) or 'any pain in the drawing'}.")
+        lines.append(
+            f"Source of the pain: unknown; not recorded: {' and '.join(missing) or 'any pain in the drawing'}."
+        )
     elif isinstance(features["best_lesion"], str):
         lines.append(
             f"Source of the pain: of the lesions, {features['best_lesion']} explains most "
-            f"({features['share_best_lesion']:.0%} of the drawing; all lesions together {features['share_all_lesions']:.0%})"
+            f"({features['share_best_lesion']:.0%} of the drawing; all lesions together "
+            f"{features['share_all_lesions']:.0%})"
             f"{_second(features)}."
         )
     else:
@@ -115,7 +118,7 @@ def _cautions(predictor: RiskPredictor, risks: pd.Series) -> list[str]:
     missing = int(risks["missing_predictors"])
     if missing:
         lines.append(
-            f"Caution: {missing} of {len(predictor.bundle.predictors)} predictors are not recorded; the development median "
-            f"stands in for each."
+            f"Caution: {missing} of {len(predictor.bundle.predictors)} predictors are not recorded; "
+            f"the development median stands in for each."
         )
     return lines

@@ -64,8 +64,12 @@ class Development:
 
     def rows(self, places: NDArray[np.intp]) -> Development:
         return Development(
-            self.outcome, self.X.iloc[places], self.y[places], self.weights[places],
-            self.patients[places], self.folds[places],
+            self.outcome,
+            self.X.iloc[places],
+            self.y[places],
+            self.weights[places],
+            self.patients[places],
+            self.folds[places],
         )
 
     @property
@@ -147,9 +151,7 @@ def learn(
 ) -> Learned:
     """One learner, tuned in the folds, recalibrated out of fold, fitted to all, refitted for intervals."""
     used = learner_predictors(learner, predictors)
-    data = Development(
-        data.outcome, data.X[[p.name for p in used]], data.y, data.weights, data.patients, data.folds
-    )
+    data = Development(data.outcome, data.X[[p.name for p in used]], data.y, data.weights, data.patients, data.folds)
     tried = settings(learner, grid)
     margins = _out_of_fold_margins(data, learner, used, tried, seed)
     losses = [log_losses(data.y, margin) for margin in margins]
@@ -192,7 +194,12 @@ def _out_of_fold_margins(
 
 
 def _refits(
-    data: Development, learner: str, predictors: list[Predictor], setting: Mapping[str, Any], n: int, seed: int
+    data: Development,
+    learner: str,
+    predictors: list[Predictor],
+    setting: Mapping[str, Any],
+    n: int,
+    seed: int,
 ) -> tuple[FittedModel, ...]:
     """Refits on bootstraps of patients, hyperparameters fixed: a drawn patient brings all cases along."""
     patients, owner = np.unique(data.patients, return_inverse=True)
@@ -215,9 +222,7 @@ def in_threads(work: Callable[[T], R], jobs: Iterable[T], what: str) -> list[R]:
         return list(tqdm(pool.map(work, listed), total=len(listed), desc=what, leave=False, disable=None))
 
 
-def simplest_within_one_standard_error(
-    losses: Sequence[Floats], weights: Floats, patients: NDArray[Any]
-) -> int:
+def simplest_within_one_standard_error(losses: Sequence[Floats], weights: Floats, patients: NDArray[Any]) -> int:
     """The first whose loss is within one standard error of the paired difference from the best.
 
     `losses` are (n,) each, ordered from the simplest to the most complex; the standard error is over

@@ -43,12 +43,13 @@ def cli() -> None:
 @SEPARATOR
 def check(cases: Path, moment: str, encoding: str, separator: str) -> None:
     """Is this file fit for the pipeline? Every problem at once."""
+    from features.dictionary import Known
     from features.record import refuse_problems
     from pipeline.intake import checked_records
     from pipeline.params import IngestParams
 
     intake = IngestParams(file=str(cases), encoding=encoding, separator=separator, missing_marks=["", "NA"])
-    known = "preoperative" if moment == "prediction" else "follow_up"
+    known: Known = "preoperative" if moment == "prediction" else "follow_up"
     table, problems = checked_records(cases, intake, known, today=dt.date.today())
     refuse_problems(str(cases), problems)
     click.echo(f"{cases}: {len(table)} cases, {len(table.columns)} variables, no problem. Fit for {moment}.")

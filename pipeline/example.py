@@ -17,5 +17,7 @@ def write_example(out: Path, cases: int, seed: int) -> None:
     ParamsError
         If the virtual registry cannot have that many.
     """
-    params = RegistryParams(seed=seed, cases=cases, centres=min(8, cases), first_year=2023, years=1, discordance_effect=1.0)
+    params = RegistryParams(
+        seed=seed, cases=cases, centres=min(8, cases), first_year=2023, years=1, discordance_effect=1.0
+    )
     write_table(draw_planned_cases(params), out)

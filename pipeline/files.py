@@ -78,7 +78,12 @@ def read_records(path: Path, encoding: str, separator: str, missing_marks: list[
     _refuse_odd_header(path, text, header, separator)
     try:
         table = pd.read_csv(
-            _as_stream(text), sep=separator, dtype=str, keep_default_na=False, na_values=missing_marks, index_col=False
+            _as_stream(text),
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            na_values=missing_marks,
+            index_col=False,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         reason = str(error).splitlines()[0].removeprefix("Error tokenizing data. C error: ")
@@ -116,8 +121,8 @@ def _encoding_message(path: Path, raw: bytes, encoding: str, error: Exception) -
         return f"{path}: there is no encoding {encoding}. Set ingest.encoding or --encoding, such as utf-8 or latin-1."
     line = raw[: getattr(error, "start", 0)].count(b"\n") + 1
     return (
-        f"{path} is not {encoding.upper()}: line {line} holds a byte that it does not allow. Save the file as CSV UTF-8, "
-        f"or name its encoding (--encoding latin-1, or ingest.encoding in params.yaml)."
+        f"{path} is not {encoding.upper()}: line {line} holds a byte that it does not allow. "
+        f"Save the file as CSV UTF-8, or name its encoding (--encoding latin-1, or ingest.encoding in params.yaml)."
     )
 
 

@@ -80,6 +80,8 @@ class TrainParams:
     learners: list[str]
     max_parameters: dict[str, int]
     refits: int
+    leak_alarm_auroc: float
+    overrule_leak_alarm: list[str]
     logistic: LogisticGrid
     xgboost: XGBoostGrid
 
@@ -87,6 +89,7 @@ class TrainParams:
         _refuse_unknown("train.outcomes", self.outcomes, outcome_names())
         _refuse_unknown("train.max_parameters", self.max_parameters, outcome_names())
         _refuse_unknown("train.learners", self.learners, LEARNERS)
+        _refuse_unknown("train.overrule_leak_alarm", self.overrule_leak_alarm, outcome_names())
         if not set(CANDIDATES) & set(self.learners):
             raise ParamsError(f"train.learners needs a candidate: {' or '.join(CANDIDATES)}")
         without = [outcome for outcome in self.outcomes if outcome not in self.max_parameters]
@@ -192,9 +195,7 @@ def _made_dataclass(kind: Any, raw: Any, where: str, problems: list[str]) -> Any
         optional = its.default is not dataclasses.MISSING or its.default_factory is not dataclasses.MISSING
         if name not in raw and not optional:
             problems.append(f"{_joined(where, name)} is missing")
-    values = {
-        name: _made(hints[name], raw[name], _joined(where, name), problems) for name in fields if name in raw
-    }
+    values = {name: _made(hints[name], raw[name], _joined(where, name), problems) for name in fields if name in raw}
     if len(problems) > before:
         return None
     try:

@@ -25,8 +25,8 @@ def dictionary_page(dictionary: Dictionary) -> str:
         "Made from `features/knowledge/variables.csv` by `make docs`; do not edit this page.",
         "",
         f"{len(dictionary.variables)} variables, {before} of them known before the operation; "
-        f"{len(dictionary.essential)} are essential (marked *). One row of a table is one case: one planned operation on "
-        f"one patient. An empty cell is missing; what that means stands with each variable. A yes or no is 1, 0 or empty.",
+        f"{len(dictionary.essential)} are essential (marked *). One row of a table is one case: "
+        f"one planned operation on one patient. An empty cell is missing; what that means stands with each variable. A yes or no is 1, 0 or empty.",
     ]
     for form in dict.fromkeys(variable.form for variable in dictionary.variables):
         lines += _form_section(form, [v for v in dictionary.variables if v.form == form])
@@ -39,6 +39,12 @@ def _form_section(form: str, variables: list[Variable]) -> list[str]:
     rows = ["| name | what | expected | missing means | source |", "|---|---|---|---|---|"]
     for variable in variables:
         star = " *" if variable.essential else ""
-        cells = (f"`{variable.name}`{star}", variable.label, variable.expected, variable.missing_means, variable.source)
+        cells = (
+            f"`{variable.name}`{star}",
+            variable.label,
+            variable.expected,
+            variable.missing_means,
+            variable.source,
+        )
         rows.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     return head + rows

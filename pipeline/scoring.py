@@ -133,22 +133,22 @@ def score_file(path: Path, out: Path, names: Sequence[str], *, encoding: str, se
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """All outcomes below one another; a contribution that a model does not have is missing."""
     contributions = [c for table in tables for c in table.columns if c.startswith("contribution_")]
-    front = [c for c in tables[0].columns[: list(tables[0].columns).index("provenance") + 1]]
+    front = list(tables[0].columns[: list(tables[0].columns).index("provenance") + 1])
     features = [c for c in tables[0].columns if c not in front and not c.startswith("contribution_")]
     columns = [*front, *dict.fromkeys(contributions), *features]
     return pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
 
 
-def _summary(
-    cases: pd.DataFrame, table: pd.DataFrame, models: list[LoadedModel], out: Path, run_id: str
-) -> str:
+def _summary(cases: pd.DataFrame, table: pd.DataFrame, models: list[LoadedModel], out: Path, run_id: str) -> str:
     lines = [f"{len(cases)} cases under {len(models)} models, in {out}; logged in MLflow as run {run_id}."]
     for model in models:
         bundle = model.predictor.bundle
         rows = table[table["outcome"] == bundle.outcome]
         flagged = int((rows["red_flags"] != "").sum())
         note = f"; no risk for {flagged} with a red flag" if flagged else ""
-        lines.append(f"  {bundle.outcome:18} mean risk {rows['risk'].mean():.2f} by {bundle.learner}, {model.uri}{note}")
+        lines.append(
+            f"  {bundle.outcome:18} mean risk {rows['risk'].mean():.2f} by {bundle.learner}, {model.uri}{note}"
+        )
     lines += [f"Caution: {caution}" for caution in dict.fromkeys(c for m in models for c in m.predictor.cautions)]
     return "\n".join(lines)
 
@@ -177,7 +177,10 @@ def explain_case(
             story = case_story(predictor, explained, case_id)
             if not explained.risks["red_flags"].iloc[0]:
                 picture = out / f"{case_id}_{predictor.bundle.outcome}.png"
-                save(case_waterfall(predictor, explained, one, case_id, _title(predictor, explained, case_id)), picture)
+                save(
+                    case_waterfall(predictor, explained, one, case_id, _title(predictor, explained, case_id)),
+                    picture,
+                )
                 story += f"\nPicture: {picture}"
             stories.append(story)
     return stories

@@ -27,9 +27,7 @@ class ServedModel(PythonModel):
             explained = self.predictor.predict(model_input)
         except BackcastError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from None
-        return pd.concat(
-            [explained.risks, explained.contributions.add_prefix("contribution_")], axis=1
-        )
+        return pd.concat([explained.risks, explained.contributions.add_prefix("contribution_")], axis=1)
 
 
 set_model(ServedModel())

@@ -16,7 +16,17 @@ from pipeline import paths
 from pipeline.files import read_cases, read_json
 from pipeline.params import Params, load_params
 
-SHOWN = ("centre_id", "index_date", "age_years", "sex", "diagnosis", "odi", "nrs_back", "nrs_leg", "planned_procedure")
+SHOWN = (
+    "centre_id",
+    "index_date",
+    "age_years",
+    "sex",
+    "diagnosis",
+    "odi",
+    "nrs_back",
+    "nrs_leg",
+    "planned_procedure",
+)
 LARGEST = 4
 
 
@@ -72,14 +82,20 @@ def _exclusion(case: pd.DataFrame, params: Params) -> str:
 def _predicted(case_id: str, outcome: str, its_set: str) -> list[str]:
     chosen = read_json(paths.choice(outcome))["chosen"]
     if its_set in TEST_SETS:
-        cases, features = read_cases(paths.COHORT_CASES).loc[[case_id]], read_cases(paths.FEATURES).loc[[case_id]]
+        cases, features = (
+            read_cases(paths.COHORT_CASES).loc[[case_id]],
+            read_cases(paths.FEATURES).loc[[case_id]],
+        )
         predictor = RiskPredictor.load(paths.learner_folder(outcome, chosen))
         explained = predictor.explain(cases, features)
         risk = explained.risks.iloc[0]
         order = explained.contributions.iloc[0].sort_values(key=abs, ascending=False).head(LARGEST)
         parts = "   ".join(f"{name} {value:+.2f}" for name, value in order.items())
         return [
-            _line("predict", f"{outcome} {risk['risk']:.2f} ({risk['risk_lower']:.2f} to {risk['risk_upper']:.2f}) by {chosen}"),
+            _line(
+                "predict",
+                f"{outcome} {risk['risk']:.2f} ({risk['risk_lower']:.2f} to {risk['risk_upper']:.2f}) by {chosen}",
+            ),
             _line("explain", f"{outcome} {parts}"),
         ]
     rows = pd.read_parquet(paths.out_of_fold(outcome))

@@ -223,7 +223,9 @@ def log_batch(
         mlflow.set_tags({f"model.{outcome}": uri for outcome, uri in models.items()})
         mlflow.log_params({"cases": n_cases, "outcomes": len(models)})
         by_outcome = table.groupby("outcome")["risk"]
-        mlflow.log_metrics({f"mean_risk/{outcome}": float(mean) for outcome, mean in by_outcome.mean().dropna().items()})
+        mlflow.log_metrics(
+            {f"mean_risk/{outcome}": float(mean) for outcome, mean in by_outcome.mean().dropna().items()}
+        )
         return str(run.info.run_id)
 
 
@@ -233,6 +235,7 @@ def sha256_of(path: Path) -> str:
 
 def git_commit() -> str:
     """The commit that is checked out, marked when the tree differs from it; `unknown` outside git."""
+
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 

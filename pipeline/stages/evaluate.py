@@ -24,7 +24,10 @@ def run(params: Params) -> None:
             for test_set in TEST_SETS:
                 part = predictions.query("learner == @learner and test_set == @test_set")
                 measured = performance(
-                    part["y_true"], part["risk"], thresholds=params.evaluate.thresholds, seed=params.evaluate.seed
+                    part["y_true"],
+                    part["risk"],
+                    thresholds=params.evaluate.thresholds,
+                    seed=params.evaluate.seed,
                 )
                 metrics[outcome][learner][test_set] = {name: value.as_json() for name, value in measured.items()}
                 for kind, curve in test_curves(part, params.evaluate.seed).items():
@@ -38,7 +41,7 @@ def test_curves(part: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
     """ROC, smooth calibration and decision curve of one learner on one test set; empty where undefined."""
     y, risk = part["y_true"], part["risk"]
     return {
-        "roc": pd.DataFrame(roc_points(y, risk)),
+        "roc": pd.DataFrame(roc_points(y, risk)).rename_axis("place").reset_index(),
         "calibration": pd.DataFrame(smooth_calibration_curve(y, risk, seed=seed)),
         "decision": pd.DataFrame(decision_curve(y, risk, CURVE_THRESHOLDS)),
     }

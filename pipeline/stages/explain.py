@@ -42,7 +42,12 @@ def global_importance(predictor: RiskPredictor, explained: Explained) -> pd.Data
     """Mean absolute contribution of each predictor over the cases, largest first."""
     sizes = explained.contributions.abs().mean()
     rows = [
-        {"predictor": p.name, "label": p.label, "group": p.group, "mean_abs_contribution": round(sizes[p.name], 9)}
+        {
+            "predictor": p.name,
+            "label": p.label,
+            "group": p.group,
+            "mean_abs_contribution": round(sizes[p.name], 9),
+        }
         for p in predictor.bundle.predictors
     ]
     return pd.DataFrame(rows).sort_values(["mean_abs_contribution", "predictor"], ascending=[False, True])

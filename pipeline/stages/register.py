@@ -50,9 +50,15 @@ def register(client: MlflowClient, outcome: str, params: Params) -> None:
 
 
 def _log(
-    client: MlflowClient, outcome: str, chosen: str, head: dict[str, Any], sha256: str, params: Params, scratch: Path
+    client: MlflowClient,
+    outcome: str,
+    chosen: str,
+    head: dict[str, Any],
+    sha256: str,
+    params: Params,
+    scratch: Path,
 ) -> str:
-    pictures = sorted((paths.EXPLAIN / outcome).glob("*.png")) + [paths.REPORT.parent / f"{outcome}.png"]
+    pictures = [*sorted((paths.EXPLAIN / outcome).glob("*.png")), paths.REPORT.parent / f"{outcome}.png"]
     files = {f"pictures/{path.stem}": path for path in pictures}
     files |= {"report": paths.REPORT, "challenge": scratch / "comparison.json"}
     files |= {"out_of_fold": scratch / "out_of_fold.parquet", "choice": paths.choice(outcome)}
@@ -80,7 +86,12 @@ def flat_params(outcome: str, head: dict[str, Any]) -> dict[str, Any]:
     development = {f"development.{k}": v for k, v in head["development"].items() if k != "fingerprint"}
     setting = {f"setting.{k}": v for k, v in head["hyperparameters"].items()}
     builders = {f"builders.{k}": v for k, v in head["builder_params"].items()}
-    return {"outcome": outcome, "learner": head["learner"], "predictors": len(head["predictors"]), **development} | {
+    return {
+        "outcome": outcome,
+        "learner": head["learner"],
+        "predictors": len(head["predictors"]),
+        **development,
+    } | {
         **setting,
         **builders,
     }
@@ -102,14 +113,10 @@ def anonymous_losses(outcome: str, learner: str) -> pd.DataFrame:
     """Out-of-fold losses of the development cases in their order; patients are numbers, cases unnamed."""
     rows = pd.read_parquet(paths.out_of_fold(outcome)).query("learner == @learner")
     patients = np.unique(rows["patient_id"], return_inverse=True)[1]
-    return pd.DataFrame(
-        {"patient": patients, "weight": rows["weight"].to_numpy(), "loss": rows["loss"].to_numpy()}
-    )
+    return pd.DataFrame({"patient": patients, "weight": rows["weight"].to_numpy(), "loss": rows["loss"].to_numpy()})
 
 
-def compare(
-    outcome: str, chosen: str, current: Any | None, params: Params, scratch: Path
-) -> dict[str, Any]:
+def compare(outcome: str, chosen: str, current: Any | None, params: Params, scratch: Path) -> dict[str, Any]:
     """The challenger against the present champion, on the development cases, and who is champion now.
 
     On the same development set and folds both are judged out of fold. On another set the champion is
@@ -121,7 +128,11 @@ def compare(
     try:
         losses, how = champion_losses(outcome, current, scratch)
     except TrackingError as error:
-        return {"is_promoted": False, "verdict": f"champion stays: not comparable ({error})", "champion": current.version}
+        return {
+            "is_promoted": False,
+            "verdict": f"champion stays: not comparable ({error})",
+            "champion": current.version,
+        }
     difference = paired_difference(challenger["loss"], losses, challenger["patient"], challenger["weight"])
     mean, error_ = float(difference.mean or 0), float(difference.standard_error or 0)
     beyond = params.register.promote_beyond_standard_errors

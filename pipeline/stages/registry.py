@@ -11,7 +11,7 @@ import pyarrow.csv
 from pipeline import paths
 from pipeline.files import write_table, written_whole
 from pipeline.params import Params
-from pipeline.virtual import draw_registry
+from pipeline.virtual.registry import draw_registry
 
 
 def run(params: Params) -> None:

@@ -33,20 +33,24 @@ def run(params: Params) -> None:
     metrics = read_json(paths.METRICS)
     builders = folder / "builders.png"
     save(builder_panels(features, cases["diagnosis"]), builders)
-    page = environment().get_template(TEMPLATE.name).render(
-        provenance=provenance(cases),
-        n_cases=len(cases),
-        n_variables=len(load_dictionary().predictors),
-        flow=pd.read_csv(paths.FLOW).to_dict("records"),
-        sample_size=pd.read_csv(paths.SAMPLE_SIZE).to_dict("records"),
-        sets=split["set"].value_counts().to_dict(),
-        characteristics=characteristics(cases, split["set"]),
-        completeness=completeness(cases),
-        builders=builders,
-        builder_facts=builder_facts(features),
-        outcomes=[outcome_section(outcome, metrics[outcome], folder) for outcome in params.train.outcomes],
-        test_sets=TEST_SETS,
-        labels=LABELS,
+    page = (
+        environment()
+        .get_template(TEMPLATE.name)
+        .render(
+            provenance=provenance(cases),
+            n_cases=len(cases),
+            n_variables=len(load_dictionary().predictors),
+            flow=pd.read_csv(paths.FLOW).to_dict("records"),
+            sample_size=pd.read_csv(paths.SAMPLE_SIZE).to_dict("records"),
+            sets=split["set"].value_counts().to_dict(),
+            characteristics=characteristics(cases, split["set"]),
+            completeness=completeness(cases),
+            builders=builders,
+            builder_facts=builder_facts(features),
+            outcomes=[outcome_section(outcome, metrics[outcome], folder) for outcome in params.train.outcomes],
+            test_sets=TEST_SETS,
+            labels=LABELS,
+        )
     )
     paths.REPORT.write_text(page, encoding="utf-8")
 
@@ -69,7 +73,10 @@ def builder_facts(features: pd.DataFrame) -> list[tuple[str, str]]:
         ("Cases with a pain drawing, so that concordance is known", f"{known.mean():.0%}"),
         ("Pain explained by the best single lesion, median", f"{features['share_best_lesion'].median():.2f}"),
         ("Pain explained by all lesions together, median", f"{features['share_all_lesions'].median():.2f}"),
-        ("A mimic explains more than the best lesion", f"{(features['margin_lesion_mimic'] < 0)[known].mean():.1%}"),
+        (
+            "A mimic explains more than the best lesion",
+            f"{(features['margin_lesion_mimic'] < 0)[known].mean():.1%}",
+        ),
         ("The plan does not reach the best lesion", f"{features['plan_misses_best'].mean():.1%}"),
         ("Numbering of the levels in doubt", f"{features['numbering_uncertain'].mean():.1%}"),
     ]
@@ -77,7 +84,10 @@ def builder_facts(features: pd.DataFrame) -> list[tuple[str, str]]:
         examined = features[f"{mimic}_tests_done"] > 0
         flagged = features.loc[examined, f"{mimic}_flag"].mean()
         facts.append(
-            (f"{LABELS[mimic][0].upper()}{LABELS[mimic][1:]}: examined in, flagged of those", f"{examined.mean():.0%}, {flagged:.1%}")
+            (
+                f"{LABELS[mimic][0].upper()}{LABELS[mimic][1:]}: examined in, flagged of those",
+                f"{examined.mean():.0%}, {flagged:.1%}",
+            )
         )
     return facts
 
@@ -85,9 +95,12 @@ def builder_facts(features: pd.DataFrame) -> list[tuple[str, str]]:
 def outcome_section(outcome: str, metrics: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Everything the page says of one outcome."""
     choice = read_json(paths.choice(outcome))
-    curves = [pd.read_csv(paths.PLOTS / kind / f"{outcome}.csv") for kind in ("roc", "calibration", "decision")]
+    roc, calibration, decision = (
+        pd.read_csv(paths.PLOTS / kind / f"{outcome}.csv") for kind in ("roc", "calibration", "decision")
+    )
     picture = folder / f"{outcome}.png"
-    save(performance_panels(*curves, chosen=choice["chosen"], title=f"{outcome}: {outcome_label(outcome)}"), picture)
+    title = f"{outcome}: {outcome_label(outcome)}"
+    save(performance_panels(roc, calibration, decision, choice["chosen"], title), picture)
     explained = paths.EXPLAIN / outcome
     return {
         "name": outcome,

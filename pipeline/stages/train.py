@@ -16,6 +16,7 @@ from features.outcomes import DAYS_PER_MONTH, horizon_months, outcome_label
 from features.predictors import candidate_predictors, predictor_frame
 from models.bundle import Bundle, write_bundle
 from models.encoding import rounded
+from models.guards import refuse_leak
 from models.learners import CANDIDATES
 from models.metrics import paired_difference
 from models.splitting import refuse_shared_patients
@@ -31,10 +32,18 @@ def run(params: Params, outcome: str) -> None:
     predictors = candidate_predictors(outcome, params.train.max_parameters[outcome])
     learned = {
         learner: learn(
-            data, learner, predictors, params.train.grid(learner), refits=params.train.refits, seed=params.train.seed
+            data,
+            learner,
+            predictors,
+            params.train.grid(learner),
+            refits=params.train.refits,
+            seed=params.train.seed,
         )
         for learner in params.train.learners
     }
+    if outcome not in params.train.overrule_leak_alarm:
+        out_of_fold_odds = {learner: result.out_of_fold for learner, result in learned.items()}
+        refuse_leak(outcome, data.X, data.y, out_of_fold_odds, most=params.train.leak_alarm_auroc)
     folder = paths.TRAIN / outcome
     shutil.rmtree(folder, ignore_errors=True)
     for learner, result in learned.items():

@@ -83,13 +83,10 @@ def worn_anatomy(rng: Generator, age: np.ndarray) -> Anatomy:
     grade = 2 + happens(rng, 0.07, case.shape)
     herniation[case, level, where[case, level]] = grade
     facet = (
-        happens(rng, 1 - (1 - by_level("facet")) ** 1.8)
-        * (1 + picked(rng, np.array([0.5, 0.35, 0.15]), n))[:, None]
+        happens(rng, 1 - (1 - by_level("facet")) ** 1.8) * (1 + picked(rng, np.array([0.5, 0.35, 0.15]), n))[:, None]
     )
     central = _graded(rng, 1 - (1 - by_level("central")) ** 1.4, 0.17)
-    modic = np.where(
-        happens(rng, by_level("modic", 0.5)), 1 + picked(rng, np.array([0.3, 0.62, 0.08]), n)[:, None], 0
-    )
+    modic = np.where(happens(rng, by_level("modic", 0.5)), 1 + picked(rng, np.array([0.3, 0.62, 0.08]), n)[:, None], 0)
     slip_weight = np.array([0.02, 0.05, 0.2, 1.0, 0.35])
     transitional, root_shift = _transitional(rng, n)
     return Anatomy(
@@ -100,8 +97,7 @@ def worn_anatomy(rng: Generator, age: np.ndarray) -> Anatomy:
         foraminal=_graded(rng, _sided(by_level("foraminal")), 0.2),
         cyst=happens(rng, _sided(by_level("cyst"))) * 1.0,
         slip=happens(rng, share_at_age("incidental", "slip", age)[:, None] * slip_weight / 1.62) * 1.0,
-        lysis=happens(rng, share_at_age("incidental", "lysis", age)[:, None] * [0, 0, 0.03, 0.12, 0.85])
-        * 1.0,
+        lysis=happens(rng, share_at_age("incidental", "lysis", age)[:, None] * [0, 0, 0.03, 0.12, 0.85]) * 1.0,
         disc=disc.astype(float),
         modic=modic.astype(float),
         facet=facet.astype(float),
@@ -109,9 +105,7 @@ def worn_anatomy(rng: Generator, age: np.ndarray) -> Anatomy:
         transitional=transitional,
         root_shift=root_shift,
         cobb=np.round(
-            np.where(
-                happens(rng, shifted(0.12, 0.06 * (age - 60))), rng.gamma(4, 4.5, n), rng.gamma(2, 1.5, n)
-            )
+            np.where(happens(rng, shifted(0.12, 0.06 * (age - 60))), rng.gamma(4, 4.5, n), rng.gamma(2, 1.5, n))
         ),
         hip_osteoarthritis=_hips(rng, age),
     )
@@ -142,9 +136,7 @@ def _transitional(rng: Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _hips(rng: Generator, age: np.ndarray) -> np.ndarray:
-    share = share_at_age("incidental", "hip_osteoarthritis", age)[:, None] + rng.normal(
-        0, 0.01, (len(age), 2)
-    )
+    share = share_at_age("incidental", "hip_osteoarthritis", age)[:, None] + rng.normal(0, 0.01, (len(age), 2))
     worn = happens(rng, share)
     return np.where(
         worn,

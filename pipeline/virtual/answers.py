@@ -79,9 +79,7 @@ def all_dates(
     )
 
 
-def failure_cause(
-    rng: Generator, sources: Sources, operation: Operation, diagnosis: np.ndarray
-) -> np.ndarray:
+def failure_cause(rng: Generator, sources: Sources, operation: Operation, diagnosis: np.ndarray) -> np.ndarray:
     """(n,) why it fails, should it fail: what was not reached, or else what happens after operations."""
     table = facts("causes")
     names = tuple(table["cause"])
@@ -104,9 +102,7 @@ def reoperation_cause(rng: Generator, cause: np.ndarray, operation: Operation, c
     """(n,) what the second surgeon wrote: a lesion that can be operated, seldom a mimic."""
     operable = ["recurrent_herniation", "residual_stenosis", "adjacent_segment", "instability", "hardware"]
     operable += ["pseudarthrosis", "retained_fragment", "epidural_fibrosis", "wrong_level_or_side"]
-    other = np.array(operable, dtype=object)[
-        picked(rng, np.array([5, 5, 2, 2, 0.5, 0.5, 1, 1, 0.5]), len(cause))
-    ]
+    other = np.array(operable, dtype=object)[picked(rng, np.array([5, 5, 2, 2, 0.5, 0.5, 1, 1, 0.5]), len(cause))]
     other = np.where(np.isin(other, IMPLANT) & ~_has_implant(operation), "residual_stenosis", other)
     written = np.where(np.isin(cause, operable), cause, other)
     early = course.reoperation_months < 2.01

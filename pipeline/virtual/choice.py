@@ -33,10 +33,7 @@ ZONES = np.array(["canal", "foramen", "both"], dtype=object)
 ERROR_SD = 0.25
 """Of the surgeon's score, beside the reading and the signs, which err already."""
 _FRONT = [REGIONS.index(r) for r in ("anterior_thigh", "medial_thigh", "knee", "medial_leg")]
-_REAR = [
-    REGIONS.index(r)
-    for r in ("posterior_thigh", "lateral_leg", "posterior_leg", "foot_dorsum", "foot_lateral")
-]
+_REAR = [REGIONS.index(r) for r in ("posterior_thigh", "lateral_leg", "posterior_leg", "foot_dorsum", "foot_lateral")]
 _LEG = list(range(2, len(REGIONS)))
 UNSEEN = -9.0
 """Score of a target at which nothing is to be seen."""
@@ -81,9 +78,7 @@ def chosen_plan(
     back_leads = (pain.columns["nrs_back"] - pain.columns["nrs_leg"]) / 4
     scores = np.concatenate(
         [
-            np.where(lateral >= 1.2, lateral + skill[:, None, None] * fit_lateral, UNSEEN).reshape(
-                len(skill), -1
-            ),
+            np.where(lateral >= 1.2, lateral + skill[:, None, None] * fit_lateral, UNSEEN).reshape(len(skill), -1),
             np.where(central >= 1.5, central + (skill * fit_central)[:, None], UNSEEN),
             np.where(axial >= 0.4, axial - 0.45 + (1.8 * skill * (back_leads + 0.1))[:, None], UNSEEN / 2),
         ],
@@ -114,9 +109,7 @@ def _fit_of_roots(drawing: np.ndarray, signs: dict[str, np.ndarray], in_foramen:
     one_sided = leg - leg[:, ::-1]
     by_root = np.zeros((len(leg), len(ROOTS), 2))
     for place, root in enumerate(ROOTS):
-        weight = {"l1": (0.8, -0.6), "l2": (1, -0.6), "l3": (1, -0.5), "l4": (0.7, 0.2)}.get(
-            root, (-0.4, 1.0)
-        )
+        weight = {"l1": (0.8, -0.6), "l2": (1, -0.6), "l3": (1, -0.5), "l4": (0.7, 0.2)}.get(root, (-0.4, 1.0))
         by_root[:, place] = weight[0] * front + weight[1] * rear
         for s, side in enumerate(("left", "right")):
             if 1 <= place <= 5:
@@ -236,9 +229,7 @@ def _decompression(
     return mask | more[..., None]
 
 
-def _procedure(
-    rng: Generator, people: People, diagnosis: np.ndarray, zone: np.ndarray, slip: np.ndarray
-) -> np.ndarray:
+def _procedure(rng: Generator, people: People, diagnosis: np.ndarray, zone: np.ndarray, slip: np.ndarray) -> np.ndarray:
     shares = np.array(
         [
             [0.84, 0.10, 0.06, 0, 0, 0, 0],
@@ -256,9 +247,7 @@ def _procedure(
 
 def listing(rng: Generator, people: People, centres: Centres, pain: Pain, plan: Plan) -> np.ndarray:
     """(n,) rank by which candidates are operated: chance weighted by how good the indication looks."""
-    flagged = sum(
-        people.columns[name] for name in ("has_fever_or_infection_signs", "has_upper_motor_neurone_signs")
-    )
+    flagged = sum(people.columns[name] for name in ("has_fever_or_infection_signs", "has_upper_motor_neurone_signs"))
     log_odds = (
         1.2
         + 1.0 * (plan.conviction - 3)

@@ -143,9 +143,7 @@ def _risk(pain: Pain, expected_relief: np.ndarray) -> np.ndarray:
     return ndtr((latent * (1 - expected_relief) - (lowest_failing - 1)) / spread)
 
 
-def _scores(
-    rng: Generator, people: People, pain: Pain, plan: Plan, relief: np.ndarray
-) -> dict[str, np.ndarray]:
+def _scores(rng: Generator, people: People, pain: Pain, plan: Plan, relief: np.ndarray) -> dict[str, np.ndarray]:
     n = len(relief)
     odi = pain.disability * (1 - relief)
     leg_relief = relief + rng.normal(0, 0.22, n)
@@ -162,9 +160,7 @@ def _scores(
     none_before = pain.columns["nrs_leg"] == 0
     columns["global_assessment_leg_12m"] = np.where(none_before, np.nan, columns["global_assessment_leg_12m"])
     none_before = pain.columns["nrs_back"] == 0
-    columns["global_assessment_back_12m"] = np.where(
-        none_before, np.nan, columns["global_assessment_back_12m"]
-    )
+    columns["global_assessment_back_12m"] = np.where(none_before, np.nan, columns["global_assessment_back_12m"])
     return columns
 
 

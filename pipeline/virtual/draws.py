@@ -39,10 +39,7 @@ def streams(seed: int, episode: int) -> dict[str, Generator]:
 
     `episode` is 0 for first operations and 1 for the patients who come back.
     """
-    return {
-        name: default_rng(SeedSequence(seed, spawn_key=(episode, place)))
-        for place, name in enumerate(STREAMS)
-    }
+    return {name: default_rng(SeedSequence(seed, spawn_key=(episode, place))) for place, name in enumerate(STREAMS)}
 
 
 def happens(rng: Generator, probability: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:

@@ -119,9 +119,7 @@ def _hips(rng: Generator, people: People, anatomy: Anatomy, sources: Sources) ->
     limp = happens(rng, np.where(painful.any(axis=1), 0.5, 0.16)) * 1.0
     joints = whole(rng.poisson(np.where(sources.mimics[:, 0], 0.5, 0.25)), 0, 3)
     return (
-        grid_columns(
-            "hip_internal_rotation_deg", whole(rotation + rng.normal(0, 5, (n, 2)), -10, 60, 5), "side"
-        )
+        grid_columns("hip_internal_rotation_deg", whole(rotation + rng.normal(0, 5, (n, 2)), -10, 60, 5), "side")
         | grid_columns("hip_flexion_deg", whole(flexion + rng.normal(0, 6, (n, 2)), 60, 140, 5), "side")
         | grid_columns("hip_osteoarthritis_grade", worn.astype(float), "side")
         | grid_columns("sacroiliitis_grade", joints, "side")
@@ -152,15 +150,11 @@ def _blocks(rng: Generator, sources: Sources, suffering: np.ndarray) -> dict[str
     """Relief in percent; an anaesthetic relieves the wrong structure in some, too (placebo, spread)."""
 
     def relief(true: np.ndarray) -> np.ndarray:
-        return whole(
-            100 * np.where(true, rng.beta(4, 1.6, true.shape), rng.beta(1.1, 2.4, true.shape)), 0, 100, 5
-        )
+        return whole(100 * np.where(true, rng.beta(4, 1.6, true.shape), rng.beta(1.1, 2.4, true.shape)), 0, 100, 5)
 
     facet = sources.main.kind == GENERATORS.index("facet")
     return (
-        grid_columns(
-            "root_block_relief", relief(suffering[:, 2:6] > 0.2), "root", "side", roots=BLOCKED_ROOTS
-        )
+        grid_columns("root_block_relief", relief(suffering[:, 2:6] > 0.2), "root", "side", roots=BLOCKED_ROOTS)
         | grid_columns("sij_block_relief", relief(sources.mimics[:, 0]), "side")
         | grid_columns("piriformis_block_relief", relief(sources.mimics[:, 1]), "side")
         | grid_columns("hip_block_relief", relief(sources.mimics[:, 2]), "side")

@@ -96,9 +96,7 @@ def _reached(
     return reached & (lesion.level >= 0)
 
 
-def _columns(
-    rng: Generator, plan: Plan, events: dict[str, np.ndarray]
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _columns(rng: Generator, plan: Plan, events: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
     n = len(plan.level)
     levels = np.maximum(plan.decompression.any(axis=2).sum(axis=1), plan.fusion.sum(axis=1))
     stiff = plan.procedure >= PROCEDURES.index("decompression_and_fusion")

@@ -77,18 +77,14 @@ def _latent(rng: Generator, people: People, sources: Sources) -> tuple[np.ndarra
     return leg, back, np.clip(disability, 8, 96)
 
 
-def drawn_pain(
-    rng: Generator, anatomy: Anatomy, sources: Sources, leg: np.ndarray, back: np.ndarray
-) -> np.ndarray:
+def drawn_pain(rng: Generator, anatomy: Anatomy, sources: Sources, leg: np.ndarray, back: np.ndarray) -> np.ndarray:
     """(n, region, side) intensity drawn: every source in its territory, then what one misplaces.
 
     Territories vary by patient: the log-odds of every share carry a patient's own noise.
     """
     kind, n = sources.main.kind, len(leg)
     sides = both_sides(sources.main.side)
-    territory = np.where(
-        kind < ROOT_LESIONS, felt_root(sources.main, anatomy), kind - ROOT_LESIONS + len(ROOTS)
-    )
+    territory = np.where(kind < ROOT_LESIONS, felt_root(sources.main, anatomy), kind - ROOT_LESIONS + len(ROOTS))
     located = kind != GENERATORS.index("central_sensitisation")
     second = felt_root(sources.second, anatomy)
     layers = [
@@ -130,9 +126,7 @@ def _felt(
 
 def _upper_pain(rng: Generator, sources: Sources, burden: np.ndarray) -> np.ndarray:
     share = shifted(0.10, 0.5 * burden + 1.9 * sources.sensitised)[:, None, None]
-    marked = happens(
-        rng, share * np.array([1, 0.8, 0.7, 0.35])[None, :, None], (len(burden), len(UPPER_REGIONS), 2)
-    )
+    marked = happens(rng, share * np.array([1, 0.8, 0.7, 0.35])[None, :, None], (len(burden), len(UPPER_REGIONS), 2))
     return whole(marked * rng.uniform(1, 8, marked.shape), 0, 10)
 
 

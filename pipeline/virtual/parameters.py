@@ -77,7 +77,5 @@ def _out_of_range(params: RegistryParams) -> list[str]:
         if not lower <= getattr(params, name) <= upper
     ]
     if params.centres > params.cases >= 1:
-        problems.append(
-            f"registry.centres ({params.centres}) must not exceed registry.cases ({params.cases})"
-        )
+        problems.append(f"registry.centres ({params.centres}) must not exceed registry.cases ({params.cases})")
     return problems

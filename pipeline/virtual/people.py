@@ -54,9 +54,7 @@ def drawn_people(rng: Generator, centre: np.ndarray, centres: Centres) -> People
     return People(centre=centre, presentation=presentation, burden=burden, columns=columns)
 
 
-def _habits(
-    rng: Generator, presentation: np.ndarray, age: np.ndarray, burden: np.ndarray
-) -> dict[str, np.ndarray]:
+def _habits(rng: Generator, presentation: np.ndarray, age: np.ndarray, burden: np.ndarray) -> dict[str, np.ndarray]:
     college = shifted(fact_by("presentations", PRESENTATIONS, "college")[presentation], -0.15 * burden)
     school = shifted(0.2, 0.35 * (age - 55) / 10 + 0.2 * burden)
     education = np.where(happens(rng, college), 2.0, np.where(happens(rng, school), 0.0, 1.0))
@@ -77,9 +75,7 @@ def _diseases(rng: Generator, age: np.ndarray, bmi: np.ndarray) -> dict[str, np.
     table = facts("comorbidities")
     frailty = rng.normal(0, 0.7, len(age))
     columns = {}
-    for variable, at_45, at_70 in zip(
-        table["variable"], table["share_at_45"], table["share_at_70"], strict=True
-    ):
+    for variable, at_45, at_70 in zip(table["variable"], table["share_at_45"], table["share_at_70"], strict=True):
         slope = (shifted(at_70, 0) - shifted(at_45, 0)) / 25
         share = np.clip(at_45 + slope * (age - 45), 0.002, 0.8)
         heavier = 0.07 * (bmi - 27) * (variable in ("has_diabetes", "has_hypertension"))
@@ -90,9 +86,7 @@ def _diseases(rng: Generator, age: np.ndarray, bmi: np.ndarray) -> dict[str, np.
     return columns | {"asa_class": np.where(happens(rng, 0.01 * (asa == 3)), 4.0, asa)}
 
 
-def _work(
-    rng: Generator, age: np.ndarray, burden: np.ndarray, education: np.ndarray
-) -> dict[str, np.ndarray]:
+def _work(rng: Generator, age: np.ndarray, burden: np.ndarray, education: np.ndarray) -> dict[str, np.ndarray]:
     trouble = 0.35 * burden - 0.3 * (education == 2)
     log_shares = np.stack(
         [
@@ -118,9 +112,7 @@ def _work(
     }
 
 
-def _mind(
-    rng: Generator, burden: np.ndarray, widespread: np.ndarray, education: np.ndarray
-) -> dict[str, np.ndarray]:
+def _mind(rng: Generator, burden: np.ndarray, widespread: np.ndarray, education: np.ndarray) -> dict[str, np.ndarray]:
     burden = burden + 0.6 * widespread
     n = len(burden)
     distress = 1 + np.exp(rng.normal(-0.55 + 0.42 * burden, 0.38))
@@ -138,9 +130,7 @@ def _mind(
     }
 
 
-def _history(
-    rng: Generator, presentation: np.ndarray, age: np.ndarray, burden: np.ndarray
-) -> dict[str, np.ndarray]:
+def _history(rng: Generator, presentation: np.ndarray, age: np.ndarray, burden: np.ndarray) -> dict[str, np.ndarray]:
     n = len(age)
     ever = happens(rng, fact_by("presentations", PRESENTATIONS, "earlier_operation")[presentation])
     operations = np.where(ever, np.minimum(rng.geometric(0.72, n), 8), 0).astype(float)
@@ -158,9 +148,7 @@ def _history(
         "back_pain_duration_months": np.minimum(
             np.maximum(np.round(back * np.exp(1.15 * durations[:, 0])), 1), longest
         ),
-        "leg_pain_duration_months": np.minimum(
-            np.maximum(np.round(leg * np.exp(0.95 * durations[:, 1])), 1), longest
-        ),
+        "leg_pain_duration_months": np.minimum(np.maximum(np.round(leg * np.exp(0.95 * durations[:, 1])), 1), longest),
     }
 
 

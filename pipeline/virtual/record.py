@@ -36,17 +36,13 @@ def name_of(item: str, **coordinates: str | None) -> str:
     return _names()[item, place]
 
 
-def grid_columns(
-    item: str, values: np.ndarray, *axes: str, roots: tuple[str, ...] = ROOTS
-) -> dict[str, np.ndarray]:
+def grid_columns(item: str, values: np.ndarray, *axes: str, roots: tuple[str, ...] = ROOTS) -> dict[str, np.ndarray]:
     """Columns of a grid (n_cases, *axes); `roots` names the root axis where not all are recorded."""
     members = [roots if axis == "root" else AXES[axis] for axis in axes]
     keys = ["region" if axis == "upper_region" else axis for axis in axes]
     return {
         name_of(item, **dict(zip(keys, place, strict=True))): np.moveaxis(values, 0, -1)[index]
-        for index, place in zip(
-            product(*(range(len(names)) for names in members)), product(*members), strict=True
-        )
+        for index, place in zip(product(*(range(len(names)) for names in members)), product(*members), strict=True)
     }
 
 

@@ -121,9 +121,7 @@ def _planned(rngs: dict[str, Generator], centres: Centres, people: People, anato
     signs = examination(rngs["examination"], people, anatomy, sources)
     reading = read_scan(rngs["scan"], anatomy)
     plan = chosen_plan(rngs["choice"], people, centres, pain, signs, reading)
-    return Planned(
-        people=people, anatomy=anatomy, sources=sources, pain=pain, signs=signs, reading=reading, plan=plan
-    )
+    return Planned(people=people, anatomy=anatomy, sources=sources, pain=pain, signs=signs, reading=reading, plan=plan)
 
 
 def _followed(
@@ -196,9 +194,7 @@ def _workup(
     return columns
 
 
-def _who_returns(
-    rng: Generator, params: RegistryParams, followed: Followed, n: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _who_returns(rng: Generator, params: RegistryParams, followed: Followed, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Who comes back as a planned case, and as many single cases that make room for them."""
     window_end = answers.first_day(params.last_year + 1) - 1
     late = followed.dates.reoperation - followed.dates.operation > 75
@@ -228,9 +224,7 @@ def _second_cases(
 
 def _forget_after_last_contact(followed: Followed, back: np.ndarray, last_contact: np.ndarray) -> None:
     """Empty what a first case could not have told, since the patient died or was lost after the second."""
-    told = [
-        pd.to_datetime(pd.Series(followed.columns[f"{name}_date"][back])) for name in ("followup", "workup")
-    ]
+    told = [pd.to_datetime(pd.Series(followed.columns[f"{name}_date"][back])) for name in ("followup", "workup")]
     latest = pd.concat(told, axis=1).max(axis=1).to_numpy()
     gone = back[latest > last_contact.astype("int64").astype("datetime64[D]")]
     kept = {"reoperation_date", "reoperation_cause", "death_date", "last_contact_date", "has_wound_infection"}
@@ -270,9 +264,7 @@ def _numbered(cases: pd.DataFrame, patient: np.ndarray) -> pd.DataFrame:
     codes, _ = pd.factorize(patient)
     case_id = [f"C{i + 1:06d}" for i in range(len(cases))]
     patient_id = [f"P{code + 1:06d}" for code in codes]
-    return cases.assign(
-        case_id=pd.array(case_id, dtype=object), patient_id=pd.array(patient_id, dtype=object)
-    )
+    return cases.assign(case_id=pd.array(case_id, dtype=object), patient_id=pd.array(patient_id, dtype=object))
 
 
 def _tables(

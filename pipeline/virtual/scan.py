@@ -122,9 +122,7 @@ def _misread_herniation(rng: Generator, herniation: np.ndarray) -> np.ndarray:
         far = slice(lateral + 1, lateral + 3)
         missed = happens(rng, [0.10, 0.25], (*read.shape[:2], 2))
         read[..., far] = np.where(missed, 0, read[..., far])
-        mistaken = (
-            happens(rng, 0.06, read.shape[:2]) & (read[..., lateral] > 0) & (read[..., lateral + 1] == 0)
-        )
+        mistaken = happens(rng, 0.06, read.shape[:2]) & (read[..., lateral] > 0) & (read[..., lateral + 1] == 0)
         read[..., lateral + 1] = np.where(mistaken, read[..., lateral], read[..., lateral + 1])
         read[..., lateral] = np.where(mistaken, 0, read[..., lateral])
     return read

@@ -76,9 +76,7 @@ def pain_sources(rng: Generator, people: People, anatomy: Anatomy) -> tuple[Sour
     kind = _main_kind(rng, people, anatomy)
     anatomy, main = _with_lesion(rng, anatomy, kind, milder=np.zeros(len(kind), dtype=bool))
     second_kind = _second_kind(rng, people, main)
-    anatomy, second = _with_lesion(
-        rng, anatomy, second_kind, milder=np.ones(len(kind), dtype=bool), near=main
-    )
+    anatomy, second = _with_lesion(rng, anatomy, second_kind, milder=np.ones(len(kind), dtype=bool), near=main)
     decoy_kind = _decoy_kind(rng, people, main)
     at = np.where(decoy_kind == GENERATORS.index("slip"), main.level, NONE)
     anatomy, _ = _with_lesion(rng, anatomy, decoy_kind, milder=happens(rng, 0.6, kind.shape), at=at)
@@ -266,9 +264,7 @@ def _put_slip(
     _at_least(spine.facet, (case, level), np.where(lytic, 0, 1.0 + happens(rng, 0.6, (n,))))
     _at_least(spine.central, (case, level), np.where(lytic, 0.0, 1.0 + happens(rng, 0.5, (n,))))
     for one in (0, 1):
-        _at_least(
-            spine.recess, (case, level, np.full(n, one)), np.where(lytic, 0.0, 1.0 + happens(rng, 0.5, (n,)))
-        )
+        _at_least(spine.recess, (case, level, np.full(n, one)), np.where(lytic, 0.0, 1.0 + happens(rng, 0.5, (n,))))
         _at_least(
             spine.foraminal,
             (case, level, np.full(n, one)),

@@ -90,9 +90,7 @@ def _drawing(rng: Generator, failed: Failed) -> dict[str, np.ndarray]:
     above = (failed.cause == "adjacent_segment") & (main.root > 1)
     sources = replace(failed.sources, main=replace(main, root=np.where(above, main.root - 1, main.root)))
     drawing = drawn_pain(rng, failed.anatomy, sources, leg, back)
-    upper = whole(
-        failed.pain.upper + rng.normal(0, 1, failed.pain.upper.shape) * (failed.pain.upper > 0), 0, 10
-    )
+    upper = whole(failed.pain.upper + rng.normal(0, 1, failed.pain.upper.shape) * (failed.pain.upper > 0), 0, 10)
     n = len(leg)
     return (
         grid_columns("followup_pain", drawing, "region", "side")
@@ -143,9 +141,7 @@ def _scan(rng: Generator, failed: Failed) -> dict[str, np.ndarray]:
     central = np.where((cause == "adjacent_segment")[:, None] & above, np.maximum(central, 2), central)
     unstable = (cause == "instability")[:, None] & opened.any(axis=2)
     motion = np.where(unstable, rng.uniform(3.5, 8, (n, 5)), rng.gamma(2.2, 0.55, (n, 5)))
-    union = np.where(
-        (cause == "pseudarthrosis")[:, None], picked(rng, np.array([0.75, 0.25]), n)[:, None], 2.0
-    )
+    union = np.where((cause == "pseudarthrosis")[:, None], picked(rng, np.array([0.75, 0.25]), n)[:, None], 2.0)
     union = np.where(happens(rng, 0.12, union.shape), 1.0, union)
     ct = happens(rng, 0.35, (n,)) | np.isin(cause, ["pseudarthrosis", "hardware"])
     infected = cause == "infection"

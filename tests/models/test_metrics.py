@@ -250,9 +250,7 @@ def test_roc_curve_climbs_from_corner_to_corner_and_holds_the_auroc(cases):
 odd_risk = st.one_of(st.floats(), st.floats(0, 1), st.sampled_from([0.0, 1.0, 5e-324, 1 - 1e-16, np.nan]))
 odd_cases = st.one_of(
     st.lists(st.tuples(st.sampled_from([0.0, 1.0, np.nan]), odd_risk), max_size=40),
-    st.lists(
-        st.tuples(st.booleans(), st.sampled_from([5e-324, 1e-9, 0.5, 1 - 1e-16])), min_size=20, max_size=40
-    ),
+    st.lists(st.tuples(st.booleans(), st.sampled_from([5e-324, 1e-9, 0.5, 1 - 1e-16])), min_size=20, max_size=40),
 )
 
 
@@ -391,9 +389,7 @@ def test_decision_curve_is_the_net_benefit_at_each_threshold():
         assert row.tolist() == pytest.approx(from_r("ties", metric), abs=TOLERANCE)
     assert (curve["treat_none"] == 0).all()
     observed = cases["y"].mean()
-    assert curve["treat_all"].tolist() == pytest.approx(
-        [observed - (1 - observed) * t / (1 - t) for t in (0.2, 0.35)]
-    )
+    assert curve["treat_all"].tolist() == pytest.approx([observed - (1 - observed) * t / (1 - t) for t in (0.2, 0.35)])
 
 
 def test_case_net_benefit_compares_two_models_on_the_same_cases():

@@ -52,9 +52,7 @@ def test_r2_is_what_a_large_simulation_gives():
     log_odds = np.log(prevalence / (1 - prevalence)) + distance * predictor - distance**2 / 2
     log_likelihood = (y_true * log_odds - np.logaddexp(0, log_odds)).mean()
     null = y_true.mean() * np.log(y_true.mean()) + (1 - y_true.mean()) * np.log(1 - y_true.mean())
-    assert r2_from_c_statistic(0.75, prevalence) == pytest.approx(
-        1 - np.exp(-2 * (log_likelihood - null)), abs=0.002
-    )
+    assert r2_from_c_statistic(0.75, prevalence) == pytest.approx(1 - np.exp(-2 * (log_likelihood - null)), abs=0.002)
 
 
 @pytest.mark.parametrize(
