@@ -98,17 +98,14 @@ def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
     with ThreadPoolExecutor(max_workers=2) as pool:
         parts = list(pool.map(lambda part: _features(part, params), slices))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return pd.DataFrame(columns, index=cases.index)
+    # Text even where no case has a source to name, so that a case alone looks as it does among others.
+    return pd.DataFrame(columns, index=cases.index).astype({"best_lesion": "str", "best_mimic": "str"})
 
 
 def _features(cases: pd.DataFrame, params: BuilderParams) -> dict[str, np.ndarray]:
     findings = Findings(cases)
     sources = sources_of_pain(findings, params)
-    work = (
-        words(cases["work_status"])
-        if "work_status" in cases.columns
-        else np.full(len(cases), None, dtype=object)
-    )
+    work = words(cases["work_status"]) if "work_status" in cases.columns else np.full(len(cases), None, dtype=object)
     return {
         **_lesion_features(sources),
         **_plan_features(sources.plan),
@@ -183,7 +180,7 @@ def _mimic_features(sources: Sources, threshold: float) -> dict[str, np.ndarray]
         is_flagged = (probability >= threshold).astype(np.float64)
         features[f"{mimic}_flag"] = np.where(done[:, place] > 0, is_flagged, np.nan)
         features[f"{mimic}_tests_done"] = done[:, place]
-    shares = evidence.shares.reshape(len(done), -1)
+    shares = evidence.shares.reshape(len(done), len(MIMICS) * len(SIDES))
     is_defined = ~np.isnan(shares).any(axis=1)
     best = np.nan_to_num(shares).argmax(axis=1)
     names = np.array([f"{mimic}, {side}" for mimic in MIMICS for side in SIDES], dtype=object)

@@ -8,7 +8,6 @@ import pandas as pd
 
 from features.red_flags import red_flags
 
-
 ANSWERS = ("odi_12m", "global_assessment_leg_12m", "global_assessment_back_12m")
 """A case that gave any of these was not lost to follow-up."""
 

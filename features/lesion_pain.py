@@ -23,6 +23,7 @@ from features.knowledge_tables import knowledge_table, refuse_duplicates
 DECIMALS = 9
 """Shares are rounded here, so that ties fall alike whatever the order in which sums were taken."""
 N_GRADES = 6
+N_PLACES = len(REGIONS) * len(SIDES)
 SOURCE_THRESHOLD = 0.3
 """A site with less weight than this is not taken for a source of leg pain (a bulge, a grade 1 recess)."""
 LEG_PAIN_THRESHOLD = 0.2
@@ -185,9 +186,9 @@ def _on_sites(by_zone: dict[str, Floats]) -> Floats:
 
 def shares_explained(pain: Floats, weights: Floats, shift: int = 0) -> Floats:
     """Share of the reported pain that each site explains alone: (n, n_sites); NaN where no pain is drawn."""
-    territory = site_territory(shift).reshape(len(SITES), -1)
+    territory = site_territory(shift).reshape(len(SITES), N_PLACES)
     total = pain.sum(axis=(1, 2))
-    covered = pain.reshape(len(pain), -1) @ territory.T
+    covered = pain.reshape(len(pain), N_PLACES) @ territory.T
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.round(weights * covered / total[:, None], DECIMALS)
 
@@ -197,8 +198,8 @@ def share_explained_together(pain: Floats, weights: Floats, reached: np.ndarray 
 
     `reached` (n, n_sites) bool keeps only those sites, such as the ones that the plan reaches.
     """
-    territory = site_territory().reshape(len(SITES), -1)
-    reported = pain.reshape(len(pain), -1)
+    territory = site_territory().reshape(len(SITES), N_PLACES)
+    reported = pain.reshape(len(pain), N_PLACES)
     kept = weights if reached is None else np.where(reached, weights, 0.0)
     uncovered = np.ones_like(reported)
     for site in np.flatnonzero(kept.any(axis=0)):
@@ -241,11 +242,11 @@ def lesion_pain(findings: Findings) -> LesionPain:
     shares = shares_explained(pain, weights)
     is_defined = ~np.isnan(shares).any(axis=1)
     share_best = np.where(is_defined, np.nan_to_num(shares).max(axis=1), np.nan)
-    best = np.where(share_best > 0, np.nan_to_num(shares).argmax(axis=1), -1)
+    evidence, positive, examined = root_signs(findings)
+    best = np.where(share_best > 0, _best_site(shares, share_best, evidence), -1)
     elsewhere = ~_same_place()[best]
     second = np.where(is_defined, (np.nan_to_num(shares) * elsewhere).max(axis=1), np.nan)
     share_all = share_explained_together(pain, weights)
-    evidence, positive, examined = root_signs(findings)
     return LesionPain(
         has_drawing=has_drawing,
         has_scan=is_scanned,
@@ -288,6 +289,12 @@ def other_numbering_share(findings: Findings, lesions: LesionPain) -> tuple[Floa
         ]
         share[doubtful] = np.maximum(*readings)
     return doubtful.astype(np.float64), np.where(np.isnan(lesions.share_best), np.nan, share)
+
+
+def _best_site(shares: Floats, share_best: Floats, evidence: Floats) -> np.ndarray:
+    """(n,) int: the site that explains most; of equals, as in symmetric stenosis, the one the signs fit."""
+    fit = np.einsum("nrs,zrs->nz", evidence, root_reach())
+    return np.where(shares == share_best[:, None], 1 + np.round(fit, DECIMALS), 0.0).argmax(axis=1)
 
 
 def _same_place() -> np.ndarray:

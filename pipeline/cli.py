@@ -57,7 +57,9 @@ def check(cases: Path, moment: str, encoding: str, separator: str) -> None:
 
 @cli.command()
 @CASES
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Parquet file for the predictions.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Parquet file for the predictions."
+)
 @MODEL
 @ENCODING
 @SEPARATOR
@@ -98,7 +100,7 @@ def trace(case_id: str) -> None:
 
 
 @cli.command()
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--cases", default=100, show_default=True, help="How many planned operations to invent.")
 @click.option("--seed", default=1, show_default=True)
 def example(out: Path, cases: int, seed: int) -> None:

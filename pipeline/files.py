@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -71,14 +73,18 @@ def read_records(path: Path, encoding: str, separator: str, missing_marks: list[
     """
     raw = _bytes(path)
     try:
-        text = raw.decode("utf-8-sig" if encoding.lower().replace("_", "-") == "utf-8" else encoding)
-    except (UnicodeDecodeError, LookupError) as error:
+        text = raw.decode("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
+    except (UnicodeError, LookupError) as error:
         raise FileFormatError(_encoding_message(path, raw, encoding, error)) from None
-    header = next(csv.reader([text.split("\n", 1)[0].rstrip("\r")], delimiter=separator), [])
-    _refuse_odd_header(path, text, header, separator)
+    separator = "\t" if separator == r"\t" else separator  # as a shell hands it over
+    if len(separator) != 1 or separator in '"\r\n':
+        raise FileFormatError(
+            f"{path}: {separator!r} cannot separate values. Set --separator or ingest.separator to one mark."
+        )
+    _refuse_uneven_rows(path, text, separator)
     try:
         table = pd.read_csv(
-            _as_stream(text),
+            io.StringIO(text),
             sep=separator,
             dtype=str,
             keep_default_na=False,
@@ -95,12 +101,6 @@ def read_records(path: Path, encoding: str, separator: str, missing_marks: list[
     return table
 
 
-def _as_stream(text: str) -> Any:
-    import io
-
-    return io.StringIO(text)
-
-
 def _bytes(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
@@ -111,7 +111,7 @@ def _bytes(path: Path) -> bytes:
     if not raw.strip():
         raise FileFormatError(f"{path} is empty. It needs a header and one row a case.")
     kind = next((name for signature, name in SIGNATURES.items() if raw.startswith(signature)), None)
-    if kind or b"\x00" in raw[:4096]:
+    if kind or b"\x00" in raw:
         raise FileFormatError(f"{path} is {kind or 'a binary file'}, not a CSV. Export it as CSV (UTF-8).")
     return raw
 
@@ -126,7 +126,54 @@ def _encoding_message(path: Path, raw: bytes, encoding: str, error: Exception) -
     )
 
 
-def _refuse_odd_header(path: Path, text: str, header: list[str], separator: str) -> None:
+def _refuse_uneven_rows(path: Path, text: str, separator: str) -> None:
+    """Refuse what pandas would mend in silence: rows longer or shorter than the header, empty lines.
+
+    A row is then a line of the file, so that a problem can name it.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    header: list[str] = []
+    uneven, empty, line = [], [], 0
+    is_whole = True
+    try:
+        for row in reader:
+            line += 1
+            is_whole = reader.line_num == line
+            if not is_whole:
+                break
+            if line == 1:
+                header = row
+                _refuse_odd_header(path, header, separator)
+            elif len(row) <= 1 and not "".join(row).strip():
+                empty.append(line)
+            elif len(row) != len(header):
+                uneven.append(line)
+    except csv.Error:  # a value longer than any that is meant
+        is_whole, line = False, line + 1
+    if not is_whole:
+        raise FileFormatError(f"{path}: a value of line {line} runs over the end of the line. Close its quote.")
+    while empty and empty[-1] == line:  # empty lines at the end are no rows
+        empty.pop()
+        line -= 1
+    problems = []
+    if uneven:
+        problems.append(
+            f"{len(uneven)} rows do not have the {len(header)} values that the header names ({_first(uneven)}). "
+            f"Quote values that hold a {separator!r}, and write decimals with a point."
+        )
+    if empty:
+        problems.append(f"{len(empty)} lines are empty ({_first(empty)}). Delete them.")
+    if problems:
+        raise FileFormatError(f"{path}: {' '.join(problems)}")
+
+
+def _first(lines: list[int]) -> str:
+    return "line " + ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
+
+
+def _refuse_odd_header(path: Path, header: list[str], separator: str) -> None:
+    if not "".join(header).strip():
+        raise FileFormatError(f"{path}: line 1 is empty. The first line names the columns.")
     if len(header) == 1:
         other = next((mark for mark in (";", "\t", ",", "|") if mark != separator and mark in header[0]), None)
         if other:
@@ -135,6 +182,12 @@ def _refuse_odd_header(path: Path, text: str, header: list[str], separator: str)
                 f"Set --separator or ingest.separator to {other!r}."
             )
         raise FileFormatError(f"{path} has one column only; it is not a CSV in the dictionary's layout.")
+    nameless = [str(place) for place, name in enumerate(header, start=1) if not name.strip()]
+    if nameless:
+        raise ColumnsError(
+            f"{path}: the header has no name for column {', '.join(nameless)}. "
+            f"Name it as in docs/dictionary.md, or delete it."
+        )
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise ColumnsError(f"{path}: the header names {', '.join(repeated)} more than once. Keep one of each.")

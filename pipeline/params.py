@@ -42,9 +42,10 @@ class CohortStageParams(CohortParams):
     outcomes: dict[str, OutcomeParams]
 
     def __post_init__(self) -> None:
+        problems = _unknown("cohort.outcomes", self.outcomes, outcome_names())
         if not 0.5 < self.anticipated_c_statistic < 1:
-            raise ParamsError("cohort.anticipated_c_statistic must lie in (0.5, 1)")
-        _refuse_unknown("cohort.outcomes", self.outcomes, outcome_names())
+            problems.append("cohort.anticipated_c_statistic must lie in (0.5, 1)")
+        _refuse(problems)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,17 +87,26 @@ class TrainParams:
     xgboost: XGBoostGrid
 
     def __post_init__(self) -> None:
-        _refuse_unknown("train.outcomes", self.outcomes, outcome_names())
-        _refuse_unknown("train.max_parameters", self.max_parameters, outcome_names())
-        _refuse_unknown("train.learners", self.learners, LEARNERS)
-        _refuse_unknown("train.overrule_leak_alarm", self.overrule_leak_alarm, outcome_names())
+        problems = [
+            *_unknown("train.outcomes", self.outcomes, outcome_names()),
+            *_unknown("train.max_parameters", self.max_parameters, outcome_names()),
+            *_unknown("train.learners", self.learners, LEARNERS),
+            *_unknown("train.overrule_leak_alarm", self.overrule_leak_alarm, outcome_names()),
+        ]
+        if not self.outcomes:
+            problems.append("train.outcomes names no outcome")
         if not set(CANDIDATES) & set(self.learners):
-            raise ParamsError(f"train.learners needs a candidate: {' or '.join(CANDIDATES)}")
+            problems.append(f"train.learners needs a candidate: {' or '.join(CANDIDATES)}")
         without = [outcome for outcome in self.outcomes if outcome not in self.max_parameters]
         if without:
-            raise ParamsError(f"train.max_parameters says nothing of {', '.join(without)}")
+            problems.append(f"train.max_parameters says nothing of {', '.join(without)}")
         if self.refits < 2:
-            raise ParamsError(f"train.refits must be at least 2, got {self.refits}")
+            problems.append(f"train.refits must be at least 2, got {self.refits}")
+        for learner in CANDIDATES:
+            problems += [
+                f"train.{learner}.{key} has no value" for key, grid in self.grid(learner).items() if grid == []
+            ]
+        _refuse(problems)
 
     def grid(self, learner: str) -> dict[str, Any]:
         return dataclasses.asdict(getattr(self, learner)) if learner in CANDIDATES else {}
@@ -149,6 +159,8 @@ def load_params(path: Path = paths.PARAMS) -> Params:
         raise ParamsError(f"{path} is missing. Run from the root of the repository.") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{path} is not YAML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path} cannot be read as UTF-8 text: {error}. Restore it.") from None
     problems: list[str] = []
     params = _made(Params, raw, "", problems)
     if params is not None and not problems:
@@ -188,7 +200,7 @@ def _made_dataclass(kind: Any, raw: Any, where: str, problems: list[str]) -> Any
     fields = {f.name: f for f in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
     before = len(problems)
-    for key in raw.keys() - fields.keys():
+    for key in [key for key in raw if key not in fields]:
         closest = difflib.get_close_matches(str(key), fields, n=1)
         problems.append(f"unknown key {_joined(where, key)}" + (f" (is {closest[0]} meant?)" if closest else ""))
     for name, its in fields.items():
@@ -225,7 +237,11 @@ def _wrong_type(kind: Any, raw: Any, where: str, problems: list[str]) -> None:
     problems.append(f"{where} must be {name.replace('typing.', '')}, got {raw!r}")
 
 
-def _refuse_unknown(where: str, names: typing.Iterable[str], known: typing.Sequence[str]) -> None:
+def _unknown(where: str, names: typing.Iterable[str], known: typing.Sequence[str]) -> list[str]:
     unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ParamsError(f"{where} names {', '.join(unknown)}; known are {', '.join(known)}")
+    return [f"{where} names {', '.join(unknown)}; known are {', '.join(known)}"] if unknown else []
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise ParamsError("; ".join(problems))

@@ -46,3 +46,8 @@ def out_of_fold(outcome: str) -> Path:
 
 def predictions(outcome: str) -> Path:
     return PREDICT / f"{outcome}.parquet"
+
+
+def curves(kind: str) -> Path:
+    """The curves of every outcome, learner and test set: kind `roc`, `calibration` or `decision`."""
+    return PLOTS / f"{kind}.csv"

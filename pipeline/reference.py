@@ -26,7 +26,8 @@ def dictionary_page(dictionary: Dictionary) -> str:
         "",
         f"{len(dictionary.variables)} variables, {before} of them known before the operation; "
         f"{len(dictionary.essential)} are essential (marked *). One row of a table is one case: "
-        f"one planned operation on one patient. An empty cell is missing; what that means stands with each variable. A yes or no is 1, 0 or empty.",
+        f"one planned operation on one patient. An empty cell is missing; "
+        "what that means stands with each variable. A yes or no is 1, 0 or empty.",
     ]
     for form in dict.fromkeys(variable.form for variable in dictionary.variables):
         lines += _form_section(form, [v for v in dictionary.variables if v.form == form])

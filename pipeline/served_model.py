@@ -27,7 +27,14 @@ class ServedModel(PythonModel):
             explained = self.predictor.predict(model_input)
         except BackcastError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from None
-        return pd.concat([explained.risks, explained.contributions.add_prefix("contribution_")], axis=1)
+        answer = pd.concat([explained.risks, explained.contributions.add_prefix("contribution_")], axis=1)
+        return with_null(answer)
+
+
+def with_null(answer: pd.DataFrame) -> pd.DataFrame:
+    """None for a number that is missing, as under a red flag: MLflow would write NaN, which is no JSON."""
+    missing = [name for name in answer.columns if answer[name].isna().any()]
+    return answer.assign(**{name: answer[name].astype(object).where(answer[name].notna(), None) for name in missing})
 
 
 set_model(ServedModel())

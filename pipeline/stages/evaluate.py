@@ -15,10 +15,10 @@ CURVE_THRESHOLDS = [percent / 100 for percent in range(2, 81, 2)]
 
 def run(params: Params) -> None:
     metrics: dict[str, dict] = {}
+    curves: dict[str, list[pd.DataFrame]] = {"roc": [], "calibration": [], "decision": []}
     for outcome in params.train.outcomes:
         predictions = pd.read_parquet(paths.predictions(outcome))
         metrics[outcome] = {}
-        curves: dict[str, list[pd.DataFrame]] = {"roc": [], "calibration": [], "decision": []}
         for learner in params.train.learners:
             metrics[outcome][learner] = {}
             for test_set in TEST_SETS:
@@ -31,9 +31,9 @@ def run(params: Params) -> None:
                 )
                 metrics[outcome][learner][test_set] = {name: value.as_json() for name, value in measured.items()}
                 for kind, curve in test_curves(part, params.evaluate.seed).items():
-                    curves[kind].append(curve.assign(learner=learner, test_set=test_set))
-        for kind, tables in curves.items():
-            write_table(pd.concat(tables, ignore_index=True).round(6), paths.PLOTS / kind / f"{outcome}.csv")
+                    curves[kind].append(curve.assign(outcome=outcome, learner=learner, test_set=test_set))
+    for kind, tables in curves.items():
+        write_table(pd.concat(tables, ignore_index=True).round(6), paths.curves(kind))
     write_json(metrics, paths.METRICS)
 
 

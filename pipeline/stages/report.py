@@ -95,9 +95,7 @@ def builder_facts(features: pd.DataFrame) -> list[tuple[str, str]]:
 def outcome_section(outcome: str, metrics: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Everything the page says of one outcome."""
     choice = read_json(paths.choice(outcome))
-    roc, calibration, decision = (
-        pd.read_csv(paths.PLOTS / kind / f"{outcome}.csv") for kind in ("roc", "calibration", "decision")
-    )
+    roc, calibration, decision = (curve_of(kind, outcome) for kind in ("roc", "calibration", "decision"))
     picture = folder / f"{outcome}.png"
     title = f"{outcome}: {outcome_label(outcome)}"
     save(performance_panels(roc, calibration, decision, choice["chosen"], title), picture)
@@ -111,3 +109,8 @@ def outcome_section(outcome: str, metrics: dict[str, Any], folder: Path) -> dict
         "importance": explained / "importance.png",
         "waterfalls": sorted(explained.glob("waterfall_*.png")),
     }
+
+
+def curve_of(kind: str, outcome: str) -> pd.DataFrame:
+    curves = pd.read_csv(paths.curves(kind))
+    return curves[curves["outcome"] == outcome]

@@ -36,6 +36,10 @@ class People:
     columns: dict[str, np.ndarray]
 
 
+LONGEST_MONTHS = 720
+"""Nobody answers with a longer duration of pain."""
+
+
 def drawn_people(rng: Generator, centre: np.ndarray, centres: Centres) -> People:
     """People referred for an operation on the lumbar spine; marginals by presentation are published."""
     presentation = picked(rng, centres.mix[centre])
@@ -140,7 +144,7 @@ def _history(rng: Generator, presentation: np.ndarray, age: np.ndarray, burden: 
     durations += 0.15 * burden[:, None]
     back = fact_by("presentations", PRESENTATIONS, "back_median_months")[presentation]
     leg = fact_by("presentations", PRESENTATIONS, "leg_median_months")[presentation]
-    longest = 12 * (age - 10)
+    longest = np.minimum(12 * (age - 10), LONGEST_MONTHS)
     return {
         "earlier_lumbar_operations": operations,
         "months_since_last_operation": np.where(operations > 0, np.maximum(since, 3), np.nan),
@@ -164,7 +168,8 @@ def returned_people(rng: Generator, people: People, months: np.ndarray, operated
     new["earlier_lumbar_operations"] = old["earlier_lumbar_operations"] + 1
     new["months_since_last_operation"] = np.maximum(np.round(months), 1)
     new["has_earlier_fusion"] = np.maximum(np.nan_to_num(old["has_earlier_fusion"]), operated_again * 1.0)
-    new["back_pain_duration_months"] = old["back_pain_duration_months"] + np.round(months)
+    back = old["back_pain_duration_months"] + np.round(months)
+    new["back_pain_duration_months"] = np.minimum(back, LONGEST_MONTHS)
     new["leg_pain_duration_months"] = np.maximum(1, np.round(months * rng.uniform(0.3, 1.0, n)))
     new |= {name: np.zeros(n) for name in RED_FLAGS}
     return People(centre=people.centre, presentation=people.presentation, burden=burden, columns=new)

@@ -564,3 +564,10 @@ def test_the_best_attainable_discrimination_is_no_leak(cases, truth):
     failure = failure_12m(cases)
     known = failure.notna()
     assert 0.74 < roc_auc_score(failure[known], truth.loc[known, "true_risk_failure_12m"]) < 0.85
+
+
+def test_durations_stay_plausible_in_a_large_registry():
+    params = RegistryParams(seed=20261122, cases=12_000, centres=8, first_year=2017, years=6, discordance_effect=1.0)
+    cases, _ = draw_registry(params)
+    for name in ("back_pain_duration_months", "leg_pain_duration_months"):
+        assert cases[name].max() <= load_dictionary()[name].upper

@@ -1,0 +1,38 @@
+"""Fixtures for every test: cases drawn as a table that a clinician can read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+
+@pytest.fixture
+def draw_cases() -> Callable[[str], pd.DataFrame]:
+    """Reads a drawn table of cases; `case_id` is the index.
+
+    Columns stand between bars. An empty cell is missing, a number is a float, a column that ends in
+    `_date` holds dates. A column without any value is missing throughout.
+    """
+    return drawn
+
+
+def drawn(table: str) -> pd.DataFrame:
+    lines = "\n".join(line.strip() for line in table.strip().splitlines())
+    text = pd.read_csv(io.StringIO(lines), sep="|", dtype=str, skipinitialspace=True).rename(columns=str.strip)
+    text = text.apply(lambda column: column.str.strip()).replace("", None)
+    cases = text.apply(_typed).set_index("case_id")
+    cases.index = cases.index.astype(str)
+    return cases
+
+
+def _typed(column: pd.Series) -> pd.Series:
+    if column.name == "case_id":
+        return column
+    if str(column.name).endswith("_date"):
+        return pd.to_datetime(column, format="%Y-%m-%d")
+    numbers = pd.to_numeric(column, errors="coerce")
+    is_number = numbers.notna() | column.isna()
+    return numbers.astype(float) if is_number.all() else column.astype(object)

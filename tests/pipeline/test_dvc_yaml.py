@@ -1,0 +1,192 @@
+"""dvc.yaml declares what each stage imports and reads, no more and no less; the truth is nobody's input."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+import yaml
+
+from pipeline.stage import STAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+VIRTUAL = "pipeline/virtual"
+BESIDE_THE_CODE = {"templates": "pipeline/templates", "served_model.py": "pipeline/served_model.py"}
+"""What a module names as a file and does not import: by the word that names it."""
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("features", "models", "pipeline")
+
+
+def entries(stage: str, kind: str) -> list[str]:
+    """Names in a list of the stage, without the settings that may stand below one."""
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in DVC[stage].get(kind, [])]
+
+
+def declared_code(stage: str) -> set[str]:
+    return {dep for dep in entries(stage, "deps") if re.match(r"(features|models|pipeline)(/|$)", dep)}
+
+
+def source(module: str) -> Path:
+    file = ROOT / (module.replace(".", "/") + ".py")
+    return file if file.is_file() else ROOT / module.replace(".", "/") / "__init__.py"
+
+
+def modules(graph: grimp.ImportGraph, stage: str) -> set[str]:
+    """Everything that Python runs for the stage: what is imported, and the packages around it."""
+    found = set(graph.find_upstream_modules(f"pipeline.stages.{stage}"))
+    found |= graph.find_upstream_modules("pipeline.stage") | {f"pipeline.stages.{stage}", "pipeline.stage"}
+    for module in list(found):
+        parts = module.split(".")
+        found |= {".".join(parts[:depth]) for depth in range(1, len(parts))}
+    return found
+
+
+def imported_code(graph: grimp.ImportGraph, stage: str) -> set[str]:
+    """What the stage must declare: `features` whole, the rest file by file."""
+    found = modules(graph, stage)
+    code = {"features" if name.split(".")[0] == "features" else str(source(name).relative_to(ROOT)) for name in found}
+    own = [source(name).read_text(encoding="utf-8") for name in found if name.startswith("pipeline.")]
+    return code | {path for word, path in BESIDE_THE_CODE.items() if any(f'"{word}"' in text for text in own)}
+
+
+def covered(path: str, by: set[str]) -> bool:
+    return any(path == other or path.startswith(f"{other}/") for other in by)
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_a_stage_declares_the_code_that_it_runs(graph, stage):
+    declared, needed = declared_code(stage), imported_code(graph, stage)
+    missing = sorted(path for path in needed if not covered(path, declared))
+    assert not missing, f"dvc.yaml: stage {stage} runs and does not declare {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_a_stage_declares_no_code_that_it_does_not_run(graph, stage):
+    declared, needed = declared_code(stage), imported_code(graph, stage)
+    superfluous = {path for path in declared if not any(covered(other, {path}) for other in needed)}
+    # The folder of the virtual registry is for those who draw from it; its parameters are one file.
+    drawing = {path for path in needed if path.startswith(VIRTUAL)} - {
+        f"{VIRTUAL}/__init__.py",
+        f"{VIRTUAL}/parameters.py",
+    }
+    superfluous |= {VIRTUAL} & declared if not drawing else set()
+    twice = {path for path in declared if covered(path, declared - {path})}
+    named = ", ".join(sorted(superfluous | twice))
+    assert not named, f"dvc.yaml: stage {stage} declares and does not run (or declares twice) {named}"
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_every_path_of_code_exists(stage):
+    assert [dep for dep in declared_code(stage) if not (ROOT / dep).exists()] == []
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_every_stage_depends_on_the_lock_and_runs_itself(stage):
+    assert "requirements.lock" in entries(stage, "deps")
+    assert DVC[stage]["cmd"].split()[:2] == ["pipeline/run_stage", stage]
+
+
+def test_the_stages_are_those_that_the_runner_knows():
+    assert tuple(DVC) == STAGES
+    named = {file.stem for file in (ROOT / "pipeline" / "stages").glob("*.py")} - {"__init__"}
+    assert named == set(STAGES)
+
+
+def parameter(name: str) -> Any:
+    found: Any = PARAMS
+    for key in name.split("."):
+        found = found[key]
+    return found
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_every_parameter_of_a_stage_is_in_params_yaml(stage):
+    for name in entries(stage, "params"):
+        for outcome in PARAMS["train"]["outcomes"] if "${item.outcome}" in name else [""]:
+            parameter(name.replace("${item.outcome}", outcome))
+
+
+def test_every_section_of_params_yaml_belongs_to_its_stage():
+    assert set(PARAMS) <= set(DVC)
+    for section in PARAMS:
+        assert any(name.split(".")[0] == section for name in entries(section, "params")), section
+
+
+def attributes_of_params(stage: str) -> set[str]:
+    """Sections, and keys of sections, that the stage's module reads from its parameters."""
+    text = source(f"pipeline.stages.{stage}").read_text(encoding="utf-8")
+    return set(re.findall(r"\bparams\.([a-z_]+)", text)) & set(PARAMS)
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_a_stage_declares_the_sections_that_it_reads(stage):
+    assert attributes_of_params(stage) <= {name.split(".")[0] for name in entries(stage, "params")}
+
+
+def outputs(stage: str) -> list[str]:
+    return [path for kind in ("outs", "metrics", "plots") for path in entries(stage, kind)]
+
+
+def inputs(stage: str) -> list[str]:
+    return [dep.replace("${ingest.file}", PARAMS["ingest"]["file"]) for dep in entries(stage, "deps")]
+
+
+def test_every_input_comes_from_an_earlier_stage():
+    made: set[str] = set()
+    for stage in DVC:
+        for path in inputs(stage):
+            if path.startswith("data/"):
+                assert covered(path, made) or any(out.startswith(f"{path}/") for out in made), f"{stage}: {path}"
+        made |= set(outputs(stage))
+
+
+def test_an_output_stands_in_the_folder_of_its_stage():
+    for stage in DVC:
+        assert all(covered(path, {f"data/{stage}"}) for path in outputs(stage)), stage
+
+
+def test_the_truth_is_an_input_of_no_stage():
+    truth = "data/registry/truth.parquet"
+    assert truth in outputs("registry")
+    for stage in DVC:
+        assert not any(covered(truth, {path}) for path in inputs(stage)), stage
+
+
+def test_no_module_but_the_registry_stage_names_the_truth():
+    naming = {
+        str(file.relative_to(ROOT))
+        for package in ("features", "models", "pipeline")
+        for file in (ROOT / package).rglob("*.py")
+        if re.search(r"REGISTRY_TRUTH|truth\.parquet", file.read_text(encoding="utf-8"))
+    }
+    assert naming == {"pipeline/paths.py", "pipeline/stages/registry.py"}
+
+
+def test_register_is_last_always_runs_and_nothing_waits_for_it():
+    assert list(DVC)[-1] == "register"
+    assert DVC["register"]["always_changed"] is True
+    for stage in DVC:
+        assert stage == "register" or not DVC[stage].get("always_changed")
+        assert not any(covered(path, set(outputs("register")) or {"data/register"}) for path in inputs(stage))
+
+
+def test_no_stage_before_register_speaks_to_mlflow(graph):
+    assert [stage for stage in DVC if "pipeline.tracking" in modules(graph, stage)] == ["register"]
+
+
+def test_only_the_virtual_registry_draws(graph):
+    drawing = [stage for stage in DVC if "pipeline.virtual.registry" in modules(graph, stage)]
+    assert drawing == ["registry"]
+
+
+def test_outcomes_are_a_matrix_of_the_train_stage():
+    assert DVC["train"]["matrix"]["outcome"] == "${train.outcomes}"
+    assert "data/train/${item.outcome}" in outputs("train")

@@ -1,0 +1,402 @@
+"""The whole pipeline on a small registry in a temporary folder: DVC, MLflow and the served model are real."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy.special import logit
+
+from features.dictionary import load_dictionary
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTCOMES = ["failure_12m", "reoperation_24m"]
+SMALL = {
+    "registry": {"cases": 2400, "centres": 6, "years": 4},
+    "split": {"folds": 3},
+    "train": {
+        "outcomes": OUTCOMES,
+        "max_parameters": {"failure_12m": 20, "reoperation_24m": 5},
+        "refits": 5,
+        "logistic": {"C": [0.01, 0.1]},
+        "xgboost": {"max_depth": 2, "n_rounds": [20, 40], "min_child_weight": 20},
+    },
+    "explain": {"waterfalls": 1},
+}
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
+
+
+def run(*command: str, cwd: Path, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "PYTEST"))}
+    environment |= {"VIRTUAL_ENV": sys.prefix, "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}", **variables}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done
+
+
+def stages_run(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A clone with a small registry's parameters, in which `dvc repro` has run."""
+    folder = tmp_path_factory.mktemp("backcast") / "clone"
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout.split("\n")
+    for name in filter(None, listed):
+        if (ROOT / name).exists() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    for section, values in SMALL.items():
+        for key, value in values.items():
+            params[section][key] = params[section][key] | value if key in ("xgboost",) else value
+    write_params(folder, params)
+    run("git", "init", "-q", cwd=folder)
+    run("git", "config", "user.email", "test@example.invalid", cwd=folder)
+    run("git", "config", "user.name", "test", cwd=folder)
+    run("git", "add", "-A", cwd=folder)
+    run("git", "commit", "-qm", "small", cwd=folder)
+    first = run("dvc", "repro", cwd=folder)
+    assert len(stages_run(first)) == 10 + len(OUTCOMES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cases(project) -> Path:
+    run("backcast", "example", "cases.csv", "--cases", "60", cwd=project)
+    return project / "cases.csv"
+
+
+@pytest.fixture(scope="module")
+def scored(project, cases) -> pd.DataFrame:
+    run("backcast", "score", "cases.csv", "--out", "predictions.parquet", cwd=project)
+    return pd.read_parquet(project / "predictions.parquet")
+
+
+def write_params(folder: Path, params: dict) -> None:
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def test_the_files_that_other_work_relies_on(project):
+    data = project / "data"
+    for name in ("registry/cases.csv", "registry/truth.parquet", "ingest/problems.csv", "cohort/flow.csv",
+                 "derive/features.parquet", "report/report.html"):  # fmt: skip
+        assert (data / name).stat().st_size > 0, name
+    predictions = pd.read_parquet(data / "predict" / "failure_12m.parquet")
+    assert {"case_id", "outcome", "learner", "test_set", "y_true", "risk"} <= set(predictions.columns)
+    assert set(predictions["test_set"]) == {"temporal", "geographic"}
+    assert predictions["risk"].between(0, 1).all()
+
+
+def test_metrics_are_json_with_intervals(project):
+    text = (project / "data" / "evaluate" / "metrics.json").read_text()
+    metrics = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert set(metrics) == set(OUTCOMES)
+    auroc = metrics["failure_12m"]["logistic"]["temporal"]["auroc"]
+    assert auroc["lower"] < auroc["estimate"] < auroc["upper"]
+    assert 0.5 < auroc["estimate"] < 0.85
+    for name in ("calibration_intercept", "calibration_slope", "ici", "brier_score", "net_benefit_30"):
+        assert set(metrics["failure_12m"]["xgboost"]["geographic"][name]) >= {"estimate", "lower", "upper"}
+
+
+def test_the_report_needs_no_outside_host(project):
+    report = (project / "data" / "report" / "report.html").read_text()
+    assert "http://" not in report
+    assert "https://" not in report
+    assert "not for patients" in " ".join(report.split()) or "no model of it is for patients" in " ".join(
+        report.split()
+    )
+
+
+def test_with_nothing_changed_only_register_runs_and_registers_nothing(project):
+    again = run("dvc", "repro", cwd=project)
+    assert stages_run(again) == ["register"]
+    assert again.stdout.count("already") == len(OUTCOMES)
+
+
+def test_a_colleague_without_the_store_gets_the_models_registered_again(project):
+    (project / "mlflow.db").unlink()
+    shutil.rmtree(project / "mlruns", ignore_errors=True)
+    assert stages_run(run("dvc", "repro", cwd=project)) == ["register"]
+    client = client_of(project)
+    for outcome in OUTCOMES:
+        assert client.get_model_version_by_alias(f"backcast-{outcome}", "champion").version in ("1", 1)
+
+
+def client_of(project: Path) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+
+
+def test_the_run_carries_commit_lock_parameters_metrics_and_pictures(project):
+    client = client_of(project)
+    version = client.get_model_version_by_alias("backcast-failure_12m", "champion")
+    run_ = client.get_run(version.run_id)
+    commit = run("git", "rev-parse", "HEAD", cwd=project).stdout.strip()
+    assert run_.data.tags["git_commit"].startswith(commit)
+    assert len(run_.data.tags["dvc_lock_sha256"]) == 64
+    assert run_.data.tags["provenance"] == "virtual"
+    assert run_.data.params["outcome"] == "failure_12m"
+    assert {"temporal/auroc", "temporal/auroc_lower", "geographic/calibration_slope"} <= set(run_.data.metrics)
+    top = {item.path for item in client.list_artifacts(version.run_id)}
+    assert {"pictures", "report", "challenge", "choice"} <= top
+    assert version.tags["provenance"] == "virtual"
+    assert "not for patients" in version.description
+
+
+def test_a_parameter_reruns_what_depends_on_it_and_nothing_before(project):
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    try:
+        deeper = params | {"train": params["train"] | {"xgboost": params["train"]["xgboost"] | {"max_depth": 3}}}
+        write_params(project, deeper)
+        assert {name.split("@")[0] for name in status(project)} == {"train", "register"}
+        more = params["train"]["max_parameters"] | {"reoperation_24m": 4}
+        write_params(project, params | {"train": params["train"] | {"max_parameters": more}})
+        assert "train@reoperation_24m" in status(project)
+        assert "train@failure_12m" not in status(project)
+        assert not {"registry", "ingest", "derive", "split"} & set(status(project))
+    finally:
+        write_params(project, params)
+
+
+def status(project: Path) -> list[str]:
+    return list(json.loads(run("dvc", "status", "--json", cwd=project).stdout))
+
+
+def test_a_fresh_run_gives_the_same_bytes(project):
+    """Every stage up to the metrics again, without any cache: not one hash of `dvc.lock` may change."""
+    before = (project / "dvc.lock").read_text()
+    run("dvc", "repro", "--force", "--no-run-cache", "evaluate", cwd=project)
+    assert (project / "dvc.lock").read_text() == before
+
+
+def test_dvc_draws_and_compares(project):
+    shown = json.loads(run("dvc", "metrics", "show", "--json", cwd=project).stdout)
+    assert "failure_12m" in json.dumps(shown)
+    run("dvc", "plots", "show", "-o", "drawn", cwd=project)
+    page = (project / "drawn" / "index.html").read_text()
+    assert page.count("vegaEmbed(") == 3
+    for word in (*OUTCOMES, "temporal", "geographic"):
+        assert word in page
+
+
+def test_contributions_add_up_on_every_scored_case(scored):
+    answered = scored[scored["red_flags"] == ""]
+    assert len(answered) > 50
+    contributions = answered.filter(like="contribution_").fillna(0).sum(axis=1)
+    np.testing.assert_allclose(answered["base_log_odds"] + contributions, logit(answered["risk"]), rtol=0, atol=1e-9)
+    assert (answered["risk_lower"] <= answered["risk"]).all()
+    assert (answered["risk"] <= answered["risk_upper"]).all()
+
+
+def test_the_table_of_a_batch(scored):
+    assert list(scored.columns[:2]) == ["case_id", "outcome"]
+    assert set(scored["outcome"]) == set(OUTCOMES)
+    assert {"share_best_lesion", "margin_lesion_mimic", "plan_share", "sacroiliac_probability"} <= set(scored.columns)
+    assert scored["prediction_key"].is_unique
+    assert (scored["provenance"] == "virtual").all()
+
+
+def test_a_batch_is_a_run_that_names_no_one(project, scored):
+    client = client_of(project)
+    experiment = client.get_experiment_by_name("backcast-scores")
+    batch = client.search_runs([experiment.experiment_id])[0]
+    assert batch.data.tags["model.failure_12m"].startswith("models:/backcast-failure_12m/")
+    assert len(batch.data.tags["input_sha256"]) == 64
+    logged = pd.read_parquet(client.download_artifacts(batch.info.run_id, "predictions.parquet"))
+    assert "case_id" not in logged.columns
+    assert "patient_id" not in logged.columns
+    np.testing.assert_array_equal(logged["risk"], scored["risk"])
+
+
+def test_equal_inputs_give_equal_bytes(project, scored):
+    run("backcast", "score", "cases.csv", "--out", "again.parquet", cwd=project)
+    assert (project / "again.parquet").read_bytes() == (project / "predictions.parquet").read_bytes()
+
+
+def test_one_case_is_told_and_drawn(project, cases):
+    done = run("backcast", "explain", "cases.csv", "--case", "C000042", cwd=project)
+    assert "Risk of failure_12m" in done.stdout or "Red flag" in done.stdout
+    assert list((project / "explanation").glob("C000042_*.png")) or "Red flag" in done.stdout
+
+
+def test_one_case_is_followed_through_the_stages(project):
+    split = pd.read_parquet(project / "data" / "split" / "split.parquet")
+    for its_set in ("development", "temporal"):
+        case = split.index[split["set"] == its_set][0]
+        lines = run("backcast", "trace", case, cwd=project).stdout.splitlines()
+        stages = [line.split()[0] for line in lines]
+        last = "train" if its_set == "development" else "explain"
+        assert [stages[0], stages[-1]] == ["registry", last]
+        assert its_set in "\n".join(lines)
+    absent = run("backcast", "trace", "C999999", cwd=project, check=False)
+    assert absent.returncode == 12
+    assert "Traceback" not in absent.stderr
+
+
+@pytest.fixture(scope="module")
+def records(cases) -> pd.DataFrame:
+    """The scored cases as a client would hold them: numbers as floats, words as text even where all are empty."""
+    frame = pd.read_csv(cases).drop(columns=["index_date", "patient_id", "centre_id", "record_origin"])
+    is_number = {name: variable.is_numeric for name, variable in load_dictionary().by_name.items()}
+    return frame.astype({name: "float64" if is_number[name] else object for name in frame.columns})
+
+
+def test_the_model_works_outside_the_repository(project, records, scored, tmp_path):
+    """In a new process, in another folder, without the project on the path: its own code is loaded."""
+    sent, answer = tmp_path / "cases.parquet", tmp_path / "answer.parquet"
+    records.to_parquet(sent)
+    program = (
+        "import sys, mlflow, pandas as pd\n"
+        "sys.path[:] = [p for p in sys.path if p != sys.argv[4]]\n"
+        "mlflow.set_tracking_uri(sys.argv[1]); mlflow.set_registry_uri(sys.argv[1])\n"
+        "model = mlflow.pyfunc.load_model('models:/backcast-failure_12m@champion')\n"
+        "assert model.metadata.signature is not None\n"
+        "model.predict(pd.read_parquet(sys.argv[2])).to_parquet(sys.argv[3])\n"
+        "import features, models\n"
+        "print(features.__file__, models.__file__)\n"
+    )
+    store = f"sqlite:///{project / 'mlflow.db'}"
+    done = run(sys.executable, "-P", "-c", program, store, str(sent), str(answer), str(ROOT), cwd=tmp_path)
+    assert str(ROOT) not in done.stdout
+    loaded = pd.read_parquet(answer)
+    ours = scored.query("outcome == 'failure_12m'").reset_index(drop=True)
+    np.testing.assert_allclose(loaded["risk"], ours["risk"], rtol=0, atol=1e-9)
+    for column in ("risk_lower", "risk_upper", "base_log_odds"):
+        np.testing.assert_allclose(loaded[column], ours[column], rtol=0, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def server(project):
+    """`mlflow models serve`, as the README starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "PYTEST"))}
+    environment |= {
+        "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'mlflow.db'}",
+    }
+    log = (project / "serve.log").open("w")
+    elsewhere = project.parent
+    process = subprocess.Popen(
+        ["mlflow", "models", "serve", "-m", "models:/backcast-failure_12m@champion", "--env-manager=local",
+         "-p", str(port)],
+        cwd=elsewhere, env=environment, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield wait_for(f"http://127.0.0.1:{port}", process, project / "serve.log")
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(timeout=20)
+        log.close()
+
+
+def wait_for(address: str, process: subprocess.Popen, log: Path) -> str:
+    for _ in range(240):
+        assert process.poll() is None, log.read_text()[-3000:]
+        try:
+            urllib.request.urlopen(f"{address}/ping", timeout=2)
+            return address
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError(log.read_text()[-3000:])
+
+
+def invoke(server: str, body: dict) -> list[dict]:
+    request = urllib.request.Request(
+        f"{server}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read(), parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))["predictions"]
+
+
+def as_json(records: pd.DataFrame) -> list[dict]:
+    return json.loads(records.to_json(orient="records"))
+
+
+def test_the_served_model_gives_the_scored_risks(server, records, scored):
+    answers = pd.DataFrame(invoke(server, {"dataframe_records": as_json(records)}))
+    ours = scored.query("outcome == 'failure_12m'").reset_index(drop=True)
+    np.testing.assert_allclose(answers["risk"].astype(float), ours["risk"], rtol=0, atol=1e-9)
+    split = {"columns": list(records.columns), "data": [list(r.values()) for r in as_json(records)]}
+    np.testing.assert_allclose(
+        [float(a["risk"]) for a in invoke(server, {"dataframe_split": split}) if a["risk"] is not None],
+        ours["risk"].dropna(), rtol=0, atol=1e-9,
+    )  # fmt: skip
+
+
+def test_null_absent_and_absent_beside_present_are_all_not_recorded(server, records):
+    whole = {k: v for k, v in as_json(records)[0].items() if v is not None and k not in ("odi", "sex")}
+    other = {**whole, "odi": 44.0, "sex": "female"}
+    absent = invoke(server, {"dataframe_records": [whole]})[0]
+    null = invoke(server, {"dataframe_records": [{**whole, "odi": None, "sex": None}]})[0]
+    beside, present = invoke(server, {"dataframe_records": [whole, other]})
+    assert absent["risk"] == pytest.approx(null["risk"], abs=1e-12)
+    assert absent["risk"] == pytest.approx(beside["risk"], abs=1e-12)
+    assert absent["missing_predictors"] == null["missing_predictors"] == beside["missing_predictors"]
+    assert present["missing_predictors"] < absent["missing_predictors"]
+
+
+def test_an_empty_yes_or_no_is_not_a_no(server, records):
+    whole = {k: v for k, v in as_json(records)[1].items() if k != "has_compensation_claim"}
+    empty, no, yes = (
+        invoke(server, {"dataframe_records": [{**whole, "has_compensation_claim": value}]})[0] for value in (None, 0, 1)
+    )
+    assert empty["missing_predictors"] == no["missing_predictors"] + 1
+    assert yes["risk"] != no["risk"]
+
+
+def test_a_bad_value_is_refused_by_name(server, records):
+    body = {"dataframe_records": [{**as_json(records)[0], "odi": 140.0}]}
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        invoke(server, body)
+    assert refusal.value.code == 400
+    text = refusal.value.read().decode()
+    assert "odi is outside 0 to 100" in text
+    assert "140" not in text
+
+
+def test_a_red_flag_over_http_has_no_risk(server, records):
+    answer = invoke(server, {"dataframe_records": [{**as_json(records)[0], "has_saddle_numbness": 1}]})[0]
+    assert answer["risk"] is None
+    assert answer["red_flags"] == "cauda_equina"
+
+
+def test_other_code_than_the_models_own_is_refused(project):
+    """Editing a feature builder makes every registered model stale for this checkout."""
+    builder = project / "features" / "summaries.py"
+    original = builder.read_text()
+    try:
+        builder.write_text(original + "\n# another version\n")
+        done = run(
+            "python", "-c", "from pipeline.cli import main; main()", "score", "cases.csv", "--out", "stale.parquet",
+            cwd=project, check=False,
+        )  # fmt: skip
+    finally:
+        builder.write_text(original)
+    assert done.returncode == 11, done.stderr
+    assert "was made with code" in done.stderr
+    assert not (project / "stale.parquet").exists()
+
+
+def test_an_experiment_with_another_depth(project):
+    done = run("dvc", "exp", "run", "-n", "shallow", "-S", "train.xgboost.max_depth=1", cwd=project)
+    assert {name.split("@")[0] for name in stages_run(done)} >= {"train", "predict", "evaluate", "register"}
+    assert "registry" not in stages_run(done)
+    shown = json.loads(run("dvc", "exp", "show", "--json", cwd=project).stdout)
+    assert "shallow" in json.dumps(shown)
