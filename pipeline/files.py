@@ -21,9 +21,19 @@ SIGNATURES = {b"PK\x03\x04": "an Excel or zip file", b"PAR1": "a Parquet file", 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A path beside the target to write to, moved onto the target when all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A path beside the target to write to, moved onto the target when all went well.
+
+    Raises
+    ------
+    FileFormatError
+        If nothing can be written there.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.touch()
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be written: {error.strerror}. Name another place.") from None
     try:
         yield beside
         beside.replace(path)

@@ -20,7 +20,7 @@ from features.record import refuse_problems
 from models.predictor import Explained, RiskPredictor, input_keys
 from models.story import case_story
 from pipeline import tracking
-from pipeline.files import write_table
+from pipeline.files import written_whole
 from pipeline.intake import checked_records
 from pipeline.params import IngestParams
 
@@ -106,7 +106,7 @@ def batch_table(keys: pd.Series, explained: Explained, outcome: str) -> pd.DataF
 def score_file(path: Path, out: Path, names: Sequence[str], *, encoding: str, separator: str) -> str:
     """Score every case of a file under every model, write the table, log it, and say what was done."""
     cases = planned_cases(path, encoding=encoding, separator=separator)
-    with loaded_models(names) as models:
+    with written_whole(out) as beside, loaded_models(names) as models:
         tables = []
         features = {}
         for model in models:
@@ -118,7 +118,7 @@ def score_file(path: Path, out: Path, names: Sequence[str], *, encoding: str, se
             keys = input_keys(cases, model.predictor.sha256)
             tables.append(batch_table(keys, explained, model.predictor.bundle.outcome))
         table = _joined(tables)
-        write_table(table, out)
+        table.to_parquet(beside, index=False, compression="zstd")
         origins = {model.predictor.bundle.provenance for model in models}
         run_id = tracking.log_batch(
             table,

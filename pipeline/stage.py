@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -38,18 +40,24 @@ def run(stage: str, *item: str) -> None:
 def dependency_hashes(stage: str, item: tuple[str, ...] = ()) -> dict[str, str]:
     """Hash of every file that `dvc.yaml` says the stage depends on, params.yaml among them."""
     declared = yaml.safe_load(paths.DVC_YAML.read_text())["stages"][stage]
-    named = [
-        dep.replace("${item.outcome}", *item) if item else dep
-        for dep in declared.get("deps", [])
-        if item or "${item" not in dep
-    ]
-    roots = [Path(dep) for dep in named if "${" not in dep] + [paths.PARAMS]
+    values = yaml.safe_load(paths.PARAMS.read_text()) | {"item": {"outcome": "".join(item)}}
+    roots = [Path(_filled_in(dep, values)) for dep in declared.get("deps", [])] + [paths.PARAMS]
     files = [path for root in roots for path in (sorted(root.rglob("*")) if root.is_dir() else [root])]
     return {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
         if path.is_file() and "__pycache__" not in path.parts
     }
+
+
+def _filled_in(dep: str, values: dict[str, Any]) -> str:
+    """A dependency with `${section.key}` replaced, as DVC fills it in from params.yaml."""
+
+    def value(match: re.Match[str]) -> str:
+        section, key = match[1].split(".")
+        return str(values[section][key])
+
+    return re.sub(r"\$\{(\w+\.\w+)\}", value, dep)
 
 
 def main(arguments: list[str]) -> int:

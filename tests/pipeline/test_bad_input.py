@@ -151,10 +151,10 @@ SPOILT = [
         ("case_id is empty in 2 rows (2, 3)", "Every case needs one"),
     ),
     Spoilt(
-        "an empty patient",
-        put("patient_id", None, first=3),
+        "an empty case id",
+        put("case_id", None, first=3),
         8,
-        ("patient_id is empty in 1 row (5)", "Every case needs one"),
+        ("case_id is empty in 1 row (5)", "Every case needs one"),
     ),
     Spoilt(
         "a date to come",
