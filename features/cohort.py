@@ -52,7 +52,9 @@ def outcome_flow(cases: pd.DataFrame, labels: pd.DataFrame, outcomes: list[str])
     steps = []
     for outcome in outcomes:
         unknown = labels[outcome].isna()
-        lost = unknown & ~answered
+        # An event in time is followed by dates, not by questionnaires.
+        followed = labels[f"{outcome}_days"].notna() if f"{outcome}_days" in labels.columns else answered
+        lost = unknown & ~followed
         steps.append((f"outcome {outcome}", "no follow-up", int(lost.sum()), int((~lost).sum())))
         remaining = int((~unknown).sum())
         steps.append((f"outcome {outcome}", "not defined, or censored", int((unknown & ~lost).sum()), remaining))

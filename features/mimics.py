@@ -24,6 +24,8 @@ from features.lesion_pain import DECIMALS, reported_pain
 
 LR_CAPS = ((50, 5.0), (100, 10.0), (np.inf, 20.0))
 """(patients fewer than, ratio at most): a ratio from a tiny study moves the odds no further than this."""
+SIDE_FLOOR = 0.1
+"""Part of the pre-test probability that a side keeps on which no pain is drawn (assumption)."""
 RATIO_TOLERANCE = 0.15
 """How far a published ratio may stand from its own sensitivity and specificity (rounding in print)."""
 
@@ -126,11 +128,14 @@ def mimic_evidence(findings: Findings, priors: Mapping[str, float]) -> MimicEvid
 
 
 def _side_share(pain: Floats, has_drawing: np.ndarray) -> Floats:
-    """(n, n_sides): how the pain is shared between left and right; half each where none is drawn."""
+    """(n, n_sides): how the pain is shared between left and right; half each where none is drawn.
+
+    A side without pain keeps a little, so that tests which are positive there still count.
+    """
     by_side = pain.sum(axis=1)
     total = by_side.sum(axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = by_side / total
+        share = np.maximum(by_side / total, SIDE_FLOOR)
     return np.where(has_drawing[:, None] & (total > 0), share, 0.5)
 
 

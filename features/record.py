@@ -17,6 +17,7 @@ from features.dictionary import Dictionary, Known, Variable, load_dictionary
 from features.errors import BackcastError, ColumnsError, TimingError, ValuesError
 
 ROWS_NAMED = 5
+MOMENTS = {"preoperative": "the decision", "operative": "the operation", "follow_up": "follow-up"}
 FRACTION_RANGE = 50
 """A variable that reaches at least this far and never exceeds 1 was probably recorded as a fraction."""
 FRACTION_CASES = 20
@@ -98,7 +99,7 @@ def wrong_columns(columns: Iterable[str], moment: Known, required: Collection[st
                     TimingError,
                     "later_variable",
                     name,
-                    f"is known only at {dictionary[name].known.replace('_', '-')}, after the question is asked",
+                    f"is known only at {MOMENTS[dictionary[name].known]}, after the question is asked",
                     "Leave the column out: a prediction must not see it.",
                 )
             )

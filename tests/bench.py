@@ -45,7 +45,9 @@ def features_of_a_million(params: BuilderParams) -> float:
     cases = many_cases(MILLION)
     before = peak_gb()
     took = seconds(lambda: build_features(cases, params))
-    print(f"features of {MILLION:,} cases: {took:.1f} s, peak {peak_gb():.1f} GB (the cases themselves {before:.1f} GB)")
+    print(
+        f"features of {MILLION:,} cases: {took:.1f} s, peak {peak_gb():.1f} GB (the cases themselves {before:.1f} GB)"
+    )
     return took
 
 

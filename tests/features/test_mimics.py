@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from features import mimics as mimics_module
 from features.axes import MIMICS, SIDES
 from features.builders import BuilderParams, build_features
+from features.dictionary import load_dictionary
 from features.errors import KnowledgeError, ParamsError
 from features.findings import Findings
 from features.knowledge_tables import knowledge_table
@@ -256,6 +257,18 @@ def test_groin_pain_with_a_stiff_hip_is_the_hip(features_of):
     )
 
 
+def test_positive_tests_count_on_a_side_without_pain(draw_cases, params):
+    cases = draw_cases("""
+        case_id | pain_buttock_left | sij_distraction_right | sij_thigh_thrust_right | sij_compression_right
+        no_test | 6                 |                       |                        |
+        tested  | 6                 | 1                     | 1                      | 1
+    """)
+    evidence = mimic_evidence(Findings(cases), params.mimic_priors)
+    untested, tested = evidence.probability[:, MIMICS.index("sacroiliac"), SIDES.index("right")]
+    assert untested > 0
+    assert tested > 3 * untested
+
+
 def test_without_a_drawing_no_mimic_is_named_and_its_share_is_undefined(features_of):
     found = features_of("""
         case_id | fair_left
@@ -271,10 +284,11 @@ def test_without_a_drawing_no_mimic_is_named_and_its_share_is_undefined(features
 def test_a_ratio_of_one_changes_nothing(monkeypatch, invent_cases, params):
     idle = tuple(c._replace(lr_positive=1.0, lr_negative=1.0) for c in clusters())
     monkeypatch.setattr(mimics_module, "clusters", lambda: idle)
-    findings = Findings(invent_cases(200, 8))
-    evidence = mimic_evidence(findings, params.mimic_priors)
-    prior = np.array([params.mimic_priors[mimic] for mimic in MIMICS])
-    np.testing.assert_allclose(evidence.probability.sum(axis=2), np.broadcast_to(prior, (200, len(MIMICS))), atol=1e-8)
+    cases = invent_cases(200, 8)
+    evidence = mimic_evidence(Findings(cases), params.mimic_priors)
+    tests = [name for name in cases.columns if load_dictionary()[name].form == "examination"]
+    untested = mimic_evidence(Findings(cases.drop(columns=tests)), params.mimic_priors)
+    np.testing.assert_array_equal(evidence.probability, untested.probability)
     for bound in (evidence.lower, evidence.upper):
         np.testing.assert_array_equal(bound, evidence.probability)
 

@@ -83,7 +83,7 @@ def test_a_column_that_stands_twice_is_refused_once():
 
 @pytest.mark.parametrize(
     ("name", "moment"),
-    [("odi_12m", "follow-up"), ("operated_fusion_l4_l5", "operative"), ("followup_crp_mg_l", "follow-up")],
+    [("odi_12m", "follow-up"), ("operated_fusion_l4_l5", "the operation"), ("followup_crp_mg_l", "follow-up")],
 )
 def test_a_variable_known_later_than_the_question_is_a_timing_error(name, moment):
     problem = only(wrong_columns([name], "preoperative", []))

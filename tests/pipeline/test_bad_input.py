@@ -88,7 +88,7 @@ SPOILT = [
         "a variable known at the operation",
         lambda cases: cases.assign(has_dural_tear=0),
         7,
-        ("has_dural_tear is known only at operative", "Leave the column out"),
+        ("has_dural_tear is known only at the operation", "Leave the column out"),
     ),
     Spoilt(
         "another unit, beyond the range",
