@@ -22,26 +22,34 @@ def case_story(predictor: RiskPredictor, explained: Explained, case_id: str) -> 
 
     A case with a red flag gets the flag and what to do, and no risk.
     """
+    flags = explained.risks.loc[case_id, "red_flags"]
+    if flags:
+        return red_flag_line(flags)
+    parts = [
+        risk_lines(predictor, explained, case_id),
+        source_lines(explained.features.loc[case_id]),
+        [*caution_lines(predictor, explained.risks.loc[case_id]), NOT_A_VERDICT],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts)
+
+
+def red_flag_line(flags: str) -> str:
+    """What is said instead of a risk."""
+    return (
+        f"Red flag: {flags.replace('_', ' ')}. This is not a question for a risk model; no risk is given. "
+        f"See to the flag first."
+    )
+
+
+def risk_lines(predictor: RiskPredictor, explained: Explained, case_id: str) -> list[str]:
+    """The risk with its interval against the base rate, and what moved it."""
     risks, bundle = explained.risks.loc[case_id], predictor.bundle
-    if risks["red_flags"]:
-        return (
-            f"Red flag: {str(risks['red_flags']).replace('_', ' ')}. This is not a question for a risk model; "
-            f"no risk is given. See to the flag first."
-        )
-    base_rate = bundle.development["prevalence"]
-    lines = [
+    return [
         f"Risk of {bundle.outcome} ({bundle.outcome_label}) within {bundle.horizon_months} months: "
         f"{risks['risk']:.0%} (95 % interval of the model {risks['risk_lower']:.0%} to {risks['risk_upper']:.0%}), "
-        f"where {base_rate:.0%} of the development cases had it.",
-        "",
+        f"where {bundle.development['prevalence']:.0%} of the development cases had it.",
         *_moved_by(predictor, explained, case_id),
-        "",
-        *source_lines(explained.features.loc[case_id]),
-        "",
-        *_cautions(predictor, risks),
-        NOT_A_VERDICT,
     ]
-    return "\n".join(lines)
 
 
 def _moved_by(predictor: RiskPredictor, explained: Explained, case_id: str) -> list[str]:
@@ -112,7 +120,8 @@ def _mimic_line(features: pd.Series, mimic: str) -> str:
     return line + ")."
 
 
-def _cautions(predictor: RiskPredictor, risks: pd.Series) -> list[str]:
+def caution_lines(predictor: RiskPredictor, risks: pd.Series) -> list[str]:
+    """Where the model comes from, and how much of what it uses was not recorded."""
     cautions: Sequence[str] = predictor.cautions
     lines = [f"Caution: {caution}" for caution in cautions]
     missing = int(risks["missing_predictors"])

@@ -125,14 +125,25 @@ def censoring_weights(days: Floats, y: Floats, horizon_days: float) -> Floats:
     return np.where(is_censored, 0.0, 1 / still_observed)
 
 
-def fitted_recalibration(margin: Floats, y: Floats, weights: Floats) -> Recalibration:
-    """Intercept and slope that put out-of-fold log-odds right; none where the margin hardly varies."""
-    if np.std(margin) < 0.02:  # the prevalence differs between folds only by chance
-        return Recalibration()
-    design = sm.add_constant(margin)
-    result = sm.GLM(y, design, family=sm.families.Binomial(), freq_weights=weights).fit(tol=1e-12)
-    intercept, slope = rounded(result.params)
-    return Recalibration(intercept=float(intercept), slope=float(slope))
+def fitted_recalibration(
+    margin: Floats, y: Floats, weights: Floats, folds: NDArray[np.intp] | None = None
+) -> Recalibration:
+    """Intercept and slope that put out-of-fold log-odds right.
+
+    The slope is estimated within folds: a fold with more events was predicted by a model that saw fewer,
+    so that between folds the margin runs against the outcome, and a weak model would look weaker still.
+    A margin that points the wrong way even then knows nothing, and everybody gets the prevalence.
+    """
+    groups = np.zeros(len(y), dtype=np.intp) if folds is None else folds
+    of_fold = (groups[:, None] == np.unique(groups)).astype(np.float64)
+    slope = max(_binomial(y, np.column_stack([margin, of_fold]), weights)[0], 0.0)
+    intercept = _binomial(y, np.ones((len(y), 1)), weights, offset=slope * margin)[0]
+    return Recalibration(intercept=float(rounded(intercept)), slope=float(rounded(slope)))
+
+
+def _binomial(y: Floats, design: Floats, weights: Floats, offset: Floats | None = None) -> Floats:
+    family = sm.families.Binomial()
+    return sm.GLM(y, design, family=family, freq_weights=weights, offset=offset).fit(tol=1e-12).params
 
 
 def log_losses(y: Floats, log_odds_: Floats) -> Floats:
@@ -157,7 +168,9 @@ def learn(
     losses = [log_losses(data.y, margin) for margin in margins]
     chosen = simplest_within_one_standard_error(losses, data.weights, data.patients)
     setting = tried[chosen]
-    recalibration = fitted_recalibration(margins[chosen], data.y, data.weights)
+    recalibration = Recalibration()  # the prevalence differs between folds by chance alone
+    if used:
+        recalibration = fitted_recalibration(margins[chosen], data.y, data.weights, data.folds)
     out_of_fold = recalibration(margins[chosen])
     whole = fit(estimator(learner, setting, used, seed), data.X, data.y, data.weights)
     return Learned(

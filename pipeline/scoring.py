@@ -18,7 +18,7 @@ from features.errors import BundleError, CaseNotFoundError, TrackingError
 from features.outcomes import outcome_names
 from features.record import refuse_problems
 from models.predictor import Explained, RiskPredictor, input_keys
-from models.story import case_story
+from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines, source_lines
 from pipeline import tracking
 from pipeline.files import written_whole
 from pipeline.intake import checked_records
@@ -156,34 +156,39 @@ def _summary(cases: pd.DataFrame, table: pd.DataFrame, models: list[LoadedModel]
 def explain_case(
     path: Path, case_id: str, out: Path, names: Sequence[str], *, encoding: str, separator: str
 ) -> list[str]:
-    """The story of one case under each model, and a waterfall picture each.
+    """One case in paragraphs: its risk under each model with a waterfall picture, its sources, its cautions.
 
     Raises
     ------
     CaseNotFoundError
         If the file has no such case.
     """
-    from models.drawing import case_waterfall, save  # shap and matplotlib, which a batch does not need
-
     cases = planned_cases(path, encoding=encoding, separator=separator)
     if case_id not in cases.index:
         raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
     one = cases.loc[[case_id]]
-    stories = []
+    paragraphs, sources, cautions = [], [], []
     with loaded_models(names) as models:
         for model in models:
             predictor = model.predictor
             explained = predictor.explain(one, build_features(one, predictor.builder_params))
-            story = case_story(predictor, explained, case_id)
-            if not explained.risks["red_flags"].iloc[0]:
-                picture = out / f"{case_id}_{predictor.bundle.outcome}.png"
-                save(
-                    case_waterfall(predictor, explained, one, case_id, _title(predictor, explained, case_id)),
-                    picture,
-                )
-                story += f"\nPicture: {picture}"
-            stories.append(story)
-    return stories
+            if explained.risks["red_flags"].iloc[0]:
+                return [red_flag_line(explained.risks["red_flags"].iloc[0])]
+            paragraphs.append(
+                "\n".join([*risk_lines(predictor, explained, case_id), _drawn(model, explained, one, out)])
+            )
+            sources = source_lines(explained.features.loc[case_id])
+            cautions += caution_lines(predictor, explained.risks.loc[case_id])
+    return [*paragraphs, "\n".join(sources), "\n".join([*dict.fromkeys(cautions), NOT_A_VERDICT])]
+
+
+def _drawn(model: LoadedModel, explained: Explained, one: pd.DataFrame, out: Path) -> str:
+    from models.drawing import case_waterfall, save  # shap and matplotlib, which a batch does not need
+
+    case_id, predictor = str(one.index[0]), model.predictor
+    picture = out / f"{case_id}_{predictor.bundle.outcome}.png"
+    save(case_waterfall(predictor, explained, one, case_id, _title(predictor, explained, case_id)), picture)
+    return f"  picture: {picture}"
 
 
 def _title(predictor: RiskPredictor, explained: Explained, case_id: str) -> str:

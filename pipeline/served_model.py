@@ -22,7 +22,7 @@ class ServedModel(PythonModel):
     def load_context(self, context) -> None:  # type: ignore[no-untyped-def]
         self.predictor = RiskPredictor.load(Path(context.artifacts["bundle"]))
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    def predict(self, context, model_input: pd.DataFrame, params=None):  # type: ignore[no-untyped-def]
         try:
             explained = self.predictor.predict(model_input)
         except BackcastError as error:

@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +35,9 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import ModelSignature  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 from mlflow.types import ColSpec, DataType, Schema  # noqa: E402
+
+Client = MlflowClient
+"""The client of a store, for those who get one from `store()`."""
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
 TRAINING, SCORING = "backcast", "backcast-scores"
@@ -122,6 +124,12 @@ def bundle_of(version_uri: str, into: Path) -> Path:
     return bundles[0].parent
 
 
+def run_file(run_id: str, path: str, into: Path) -> Path:
+    """Fetch one file of a run."""
+    into.mkdir(parents=True, exist_ok=True)
+    return Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/{path}", dst_path=str(into)))
+
+
 def log_model_run(
     outcome: str,
     bundle: Path,
@@ -141,7 +149,6 @@ def log_model_run(
         mlflow.log_metrics(dict(metrics))
         for place, path in files.items():
             mlflow.log_artifact(str(path), place)
-        warnings.filterwarnings("ignore", message=".*type hints.*", category=UserWarning)  # we give a signature
         logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path("pipeline") / "served_model.py"),

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from mlflow.tracking import MlflowClient
 
 from features.errors import TrackingError
 from models.bundle import bundle_sha256, read_head
@@ -28,7 +27,7 @@ def run(params: Params) -> None:
             register(client, outcome, params)
 
 
-def register(client: MlflowClient, outcome: str, params: Params) -> None:
+def register(client: tracking.Client, outcome: str, params: Params) -> None:
     """Register the chosen model of an outcome, unless it is, and let it challenge the champion."""
     chosen = read_json(paths.choice(outcome))["chosen"]
     folder = paths.learner_folder(outcome, chosen)
@@ -50,7 +49,7 @@ def register(client: MlflowClient, outcome: str, params: Params) -> None:
 
 
 def _log(
-    client: MlflowClient,
+    client: tracking.Client,
     outcome: str,
     chosen: str,
     head: dict[str, Any],
@@ -160,13 +159,9 @@ def champion_losses(outcome: str, current: Any, scratch: Path) -> tuple[np.ndarr
     TrackingError
         If the champion can neither be looked up nor run.
     """
-    tags = MlflowClient().get_run(current.run_id).data.tags
+    tags = tracking.Client().get_run(current.run_id).data.tags
     if tags.get("development") == read_json(paths.choice(outcome))["development"]:
-        import mlflow
-
-        stored = mlflow.artifacts.download_artifacts(
-            f"runs:/{current.run_id}/out_of_fold/out_of_fold.parquet", dst_path=str(scratch / "champion")
-        )
+        stored = tracking.run_file(current.run_id, "out_of_fold/out_of_fold.parquet", scratch / "champion")
         return pd.read_parquet(stored)["loss"].to_numpy(), "both out of fold, on the same development cases and folds"
     rows = pd.read_parquet(paths.out_of_fold(outcome))
     rows = rows[rows["learner"] == rows["learner"].iloc[0]]

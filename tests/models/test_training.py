@@ -28,6 +28,29 @@ def test_recalibration_undoes_a_known_distortion():
     assert found.intercept == pytest.approx(0.4, abs=0.05)
 
 
+def test_a_weak_model_is_not_made_weaker_by_the_prevalence_of_its_folds():
+    """Each fold's model starts from the prevalence of the others, which is low just where its own is high."""
+    rng = np.random.default_rng(6)
+    n, folds = 20_000, np.arange(20_000) % 5
+    true = -1 + 0.15 * rng.normal(size=n)
+    shift = np.array([0.5, -0.5, 0.25, -0.25, 0.0])[folds]
+    y = (rng.random(n) < 1 / (1 + np.exp(-true - shift))).astype(float)
+    margin = true - shift / 4
+    pooled = fitted_recalibration(margin, y, np.ones(n))
+    within = fitted_recalibration(margin, y, np.ones(n), folds)
+    assert pooled.slope < 0.4
+    assert within.slope == pytest.approx(1, abs=0.25)
+
+
+def test_a_margin_that_points_the_wrong_way_gives_everybody_the_prevalence():
+    rng = np.random.default_rng(7)
+    margin = rng.normal(0, 0.5, 5000)
+    y = (rng.random(5000) < 1 / (1 + np.exp(1 + margin))).astype(float)
+    found = fitted_recalibration(margin, y, np.ones(5000))
+    assert found.slope == 0
+    assert 1 / (1 + np.exp(-found.intercept)) == pytest.approx(y.mean(), abs=1e-6)
+
+
 def test_the_simplest_within_one_standard_error_is_chosen():
     rng = np.random.default_rng(2)
     best = rng.exponential(0.6, 500)
@@ -56,12 +79,14 @@ def test_no_case_is_predicted_by_a_model_that_saw_its_patient(development, predi
         assert fitted_without, f"no model was fitted without the patients of fold {fold}"
 
 
+@pytest.mark.parametrize("seed", [3, 4, 5])
 @pytest.mark.parametrize("learner", ["logistic", "xgboost"])
-def test_permuted_outcomes_are_not_predicted(development, predictors, learner, grids):
-    shuffled = dataclasses.replace(development, y=np.random.default_rng(3).permutation(development.y))
+def test_permuted_outcomes_are_not_predicted(development, predictors, learner, grids, seed):
+    shuffled = dataclasses.replace(development, y=np.random.default_rng(seed).permutation(development.y))
     result = learn(shuffled, learner, predictors, grids[learner], refits=2, seed=1)
     found = auroc(shuffled.y, sigmoid(result.out_of_fold))
-    assert found.lower <= 0.5 <= found.upper
+    knows_nothing = result.recalibration.slope == 0  # then everybody has the prevalence, and nothing is ranked
+    assert knows_nothing or found.lower <= 0.5 <= found.upper
 
 
 def test_a_real_signal_is_predicted(development, learned):
