@@ -23,6 +23,9 @@ $(STAMP): requirements.lock bootstrap.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@# `.venv/bin/mlflow models serve` starts uvicorn by its name: whoever runs from here finds it on the PATH.
+	@echo 'import os, sys; os.environ["PATH"] = os.path.join(sys.prefix, "bin") + os.pathsep + os.environ.get("PATH", "")' \
+	  > $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/own_bin_on_path.pth
 	@touch $@
 
 repro: $(STAMP)  ## The whole pipeline: registry, ..., report, registered models

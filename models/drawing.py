@@ -81,7 +81,7 @@ def waterfall(
     shap.plots.waterfall(explanation, max_display=shown, show=False)
     figure.set_size_inches(8, 0.42 * min(shown, len(contributions)) + 1.6)
     axes = figure.axes[0]
-    axes.set_xlabel("log-odds of the outcome: to the right raises the risk, to the left lowers it", fontsize=9)
+    axes.set_xlabel("log-odds of the outcome: to the right raises the risk, to the left lowers it", fontsize=9, labelpad=20)
     figure.suptitle(title, fontsize=11, x=0.0, ha="left", y=0.98)
     return figure
 
