@@ -50,9 +50,9 @@ class MimicEvidence:
     probability: Floats
     """Post-test probability in (0, 1), with what was not done left out."""
     lower: Floats
-    """The probability if every undone test of its clusters were negative."""
+    """The probability if the undone tests of the cluster that counts were negative."""
     upper: Floats
-    """The probability if every undone test of its clusters were positive."""
+    """The probability if the undone tests of the cluster that counts were positive."""
     tests_done: Floats
     """How many of its tests are recorded."""
     shares: Floats

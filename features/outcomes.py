@@ -43,6 +43,10 @@ class OutcomeParams:
     baseline_floor: float = 0.0
 
     def __post_init__(self) -> None:
+        if not self.baseline_floor >= 0:
+            raise ParamsError(
+                f"params.yaml: cohort.outcomes: baseline_floor must be at least 0, got {self.baseline_floor}."
+            )
         for name in ("reoperation", "death"):
             if getattr(self, name) not in MEANINGS:
                 raise ParamsError(
@@ -104,7 +108,8 @@ def _labels(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.Data
             applies = cases["diagnosis"] == rule["diagnosis"]
         label = label.mask(applies, _reported_label(cases, rule, choice.baseline_floor))
     horizon = rules["horizon_months"].iloc[0] * DAYS_PER_MONTH
-    for event, meaning in (("reoperation_date", choice.reoperation), ("death_date", choice.death)):
+    # A rescued operation failed, whatever came after: the reoperation has the last word.
+    for event, meaning in (("death_date", choice.death), ("reoperation_date", choice.reoperation)):
         happened = (cases[event] - cases["index_date"]).dt.days <= horizon
         if meaning != "as_reported":
             label = label.mask(happened, 1.0 if meaning == "failed" else np.nan)

@@ -25,6 +25,16 @@ from models.encoding import Encoding
 from models.fitted import FittedModel, LinearModel, Recalibration, TreeModel
 
 FORMAT = 1
+HEAD_KEYS = {
+    "outcome",
+    "learner",
+    "predictors",
+    "recalibration",
+    "builder_params",
+    "development",
+    "code_sha256",
+    "files",
+}
 ROOT = Path(__file__).resolve().parent.parent
 PREDICTING_MODULES = ("__init__", "bundle", "encoding", "fitted", "predictor")
 """The modules of `models/` that predict; with all of `features/` they are what `code_sha256` covers."""
@@ -129,8 +139,12 @@ def read_head(folder: Path) -> dict[str, Any]:
         head: dict[str, Any] = json.loads(_read(folder, "bundle.json"))
     except json.JSONDecodeError as error:
         raise BundleError(f"{folder}: bundle.json is damaged ({error.msg}). Train the model again.") from None
-    if head.get("format") != FORMAT:
-        raise BundleError(f"{folder}: a bundle of format {head.get('format')}; this version reads {FORMAT}.")
+    stated = head.get("format") if isinstance(head, dict) else None
+    if stated != FORMAT:
+        raise BundleError(f"{folder}: a bundle of format {stated}; this version reads {FORMAT}.")
+    lacking = sorted(HEAD_KEYS - head.keys())
+    if lacking:
+        raise BundleError(f"{folder}: bundle.json lacks {', '.join(lacking)}. Train the model again.")
     return head
 
 

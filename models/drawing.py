@@ -19,6 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from features.errors import FileFormatError
 from models.predictor import Explained, RiskPredictor
 
 INK = "#222222"
@@ -56,9 +57,13 @@ plt.rcParams.update(
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure and close it; without a date, so that equal pictures are equal files."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, **SAVE)
-    plt.close(figure)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, **SAVE)
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be written: {error.strerror}. Name another place.") from None
+    finally:
+        plt.close(figure)
 
 
 def waterfall(
@@ -81,7 +86,9 @@ def waterfall(
     shap.plots.waterfall(explanation, max_display=shown, show=False)
     figure.set_size_inches(8, 0.42 * min(shown, len(contributions)) + 1.6)
     axes = figure.axes[0]
-    axes.set_xlabel("log-odds of the outcome: to the right raises the risk, to the left lowers it", fontsize=9, labelpad=20)
+    axes.set_xlabel(
+        "log-odds of the outcome: to the right raises the risk, to the left lowers it", fontsize=9, labelpad=20
+    )
     figure.suptitle(title, fontsize=11, x=0.0, ha="left", y=0.98)
     return figure
 

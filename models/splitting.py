@@ -8,10 +8,13 @@ import pandas as pd
 from features.errors import CohortError, LeakError, ParamsError
 
 TEST_SETS = ("temporal", "geographic")
+GRACE = pd.Timedelta(days=31)
 """The last year of the development centres; every year of the centres held out."""
 
 
-def split_cases(cases: pd.DataFrame, test_centres: int | list[str], folds: int, seed: int) -> pd.DataFrame:
+def split_cases(
+    cases: pd.DataFrame, test_centres: int | list[str], folds: int, seed: int, last_year: int | None = None
+) -> pd.DataFrame:
     """Where each case belongs, and its fold inside development.
 
     Parameters
@@ -22,25 +25,53 @@ def split_cases(cases: pd.DataFrame, test_centres: int | list[str], folds: int, 
         How many centres are held out, drawn by the seed, or which.
     folds : int
         Folds inside development, grouped by patient.
+    last_year : int, optional
+        The last year whose horizon is complete (`last_complete_year`); later cases are withheld. By
+        default the last year there is.
 
     Returns
     -------
     DataFrame
-        `patient_id`, `set` (`development`, `temporal`, `geographic`, or `withheld`: an earlier case of a
-        patient who is in a test set, which development must not see) and `fold` (-1 outside development).
+        `patient_id`; `set`: `development`, `temporal`, `geographic`, or `withheld` (an earlier case of a
+        patient who is in a test set, which development must not see, or a case whose horizon is not
+        complete); and `fold` (-1 outside development).
     """
     held_out = _test_centres(cases["centre_id"], test_centres, seed)
     is_geographic = cases["centre_id"].isin(held_out)
-    last_year = cases.loc[~is_geographic, "index_date"].dt.year.max()
-    is_temporal = ~is_geographic & (cases["index_date"].dt.year == last_year)
+    years = cases["index_date"].dt.year
+    last_year = int(years.max()) if last_year is None else last_year
+    is_geographic &= years <= last_year
+    is_temporal = ~cases["centre_id"].isin(held_out) & (years == last_year)
     tested = cases.loc[is_geographic | is_temporal, "patient_id"]
     sets = pd.Series("development", index=cases.index, name="set")
-    sets = sets.mask(cases["patient_id"].isin(tested), "withheld")
+    sets = sets.mask(cases["patient_id"].isin(tested) | (years > last_year), "withheld")
     sets = sets.mask(is_temporal, "temporal").mask(is_geographic, "geographic")
     split = pd.DataFrame({"patient_id": cases["patient_id"], "set": sets})
     split["fold"] = _folds(split, folds, seed)
     refuse_shared_patients(split)
     return split
+
+
+def last_complete_year(index_dates: pd.Series, observed_until: pd.Timestamp, horizon_months: int) -> int:
+    """The last calendar year all of whose cases could be observed for the whole horizon.
+
+    A registry that closes within a month of that day counts as complete.
+
+    Raises
+    ------
+    CohortError
+        If there is no such year, or no year before it to develop on.
+    """
+    years = sorted(index_dates.dt.year.unique())
+    needed = {year: pd.Timestamp(year, 12, 31) + pd.DateOffset(months=horizon_months) - GRACE for year in years}
+    complete = [int(year) for year in years if needed[year] <= observed_until]
+    if len(complete) < 2:
+        raise CohortError(
+            f"{len(complete)} years of the cohort have a complete follow-up of {horizon_months} months (observed until "
+            f"{observed_until.date()}); one to test on and one to develop on are needed. "
+            f"Wait, or drop the outcome with the longest horizon from train.outcomes."
+        )
+    return complete[-1]
 
 
 def _test_centres(centres: pd.Series, wanted: int | list[str], seed: int) -> list[str]:

@@ -116,7 +116,7 @@ def _mimic_line(features: pd.Series, mimic: str) -> str:
     line = f"Mimic: {LABELS[mimic]} {features[f'{mimic}_probability']:.0%} ({done} test readings recorded"
     low, high = features[f"{mimic}_lower"], features[f"{mimic}_upper"]
     if high - low > 0.005:
-        line += f"; {low:.0%} to {high:.0%} once the rest is done"
+        line += f"; {low:.0%} to {high:.0%} once its cluster is finished"
     return line + ")."
 
 

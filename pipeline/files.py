@@ -52,7 +52,24 @@ def write_json(content: Any, path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """A JSON file of an earlier stage; refused with what to do where it is absent or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> FileFormatError:
+    state = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
+    return FileFormatError(f"{path} {state}. An earlier stage makes it: run `dvc repro`.")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A Parquet or CSV table of an earlier stage, as it is."""
+    try:
+        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise _unreadable(path, error) from None
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -67,7 +84,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def read_cases(path: Path) -> pd.DataFrame:
     """A Parquet table of an earlier stage, `case_id` as index."""
-    table = pd.read_parquet(path)
+    table = read_table(path)
     return table if table.index.name == "case_id" else table.set_index("case_id")
 
 

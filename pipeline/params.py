@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
+import re
 import types
 import typing
 from dataclasses import dataclass, field
@@ -26,6 +28,18 @@ from pipeline.virtual.parameters import RegistryParams
 LEARNERS = ("prevalence", "baseline", "logistic", "xgboost")
 """As in `models.learners`, which costs seconds to import; a test holds the two together."""
 CANDIDATES = ("logistic", "xgboost")
+
+
+def _out_of_range(section: str, params: Any, ranges: dict[str, tuple[float, float]]) -> list[str]:
+    """What is wrong with numbers, or grids of numbers, that must lie in closed ranges."""
+    problems = []
+    for name, (low, high) in ranges.items():
+        value = getattr(params, name)
+        for number in value if isinstance(value, list) else [value]:
+            if not low <= number <= high:
+                bound = f"at least {low:g}" if high == math.inf else f"in {low:g} to {high:g}"
+                problems.append(f"{section}.{name} must be {bound}, got {number}")
+    return problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +69,10 @@ class SplitParams:
     folds: int
 
     def __post_init__(self) -> None:
-        if self.folds < 2:
-            raise ParamsError(f"split.folds must be at least 2, got {self.folds}")
+        problems = _out_of_range("split", self, {"seed": (0, math.inf), "folds": (2, 50)})
+        if self.test_centres == []:
+            problems.append("split.test_centres names no centre")
+        _refuse(problems)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +88,16 @@ class XGBoostGrid:
     learning_rate: float | list[float]
     reg_lambda: float | list[float]
     colsample_bytree: float | list[float]
+
+
+XGBOOST_RANGES = {
+    "max_depth": (1, 12),
+    "n_rounds": (1, 5000),
+    "min_child_weight": (0, math.inf),
+    "learning_rate": (1e-4, 1),
+    "reg_lambda": (0, math.inf),
+    "colsample_bytree": (0.05, 1),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +126,19 @@ class TrainParams:
         without = [outcome for outcome in self.outcomes if outcome not in self.max_parameters]
         if without:
             problems.append(f"train.max_parameters says nothing of {', '.join(without)}")
-        if self.refits < 2:
-            problems.append(f"train.refits must be at least 2, got {self.refits}")
+        ranges = {"seed": (0, math.inf), "refits": (2, 1000), "leak_alarm_auroc": (0.5, 1.0)}
+        problems += _out_of_range("train", self, ranges)
+        problems += [
+            f"train.max_parameters.{outcome} must be at least 2, got {most}"
+            for outcome, most in self.max_parameters.items()
+            if most < 2
+        ]
+        for name in ("outcomes", "learners"):
+            listed = getattr(self, name)
+            repeated = sorted({entry for entry in listed if listed.count(entry) > 1})
+            problems += [f"train.{name} names {entry} twice" for entry in repeated]
+        problems += _out_of_range("train.logistic", self.logistic, {"C": (1e-9, 1e9)})
+        problems += _out_of_range("train.xgboost", self.xgboost, XGBOOST_RANGES)
         for learner in CANDIDATES:
             problems += [
                 f"train.{learner}.{key} has no value" for key, grid in self.grid(learner).items() if grid == []
@@ -118,18 +155,26 @@ class EvaluateParams:
     thresholds: list[float]
 
     def __post_init__(self) -> None:
+        problems = _out_of_range("evaluate", self, {"seed": (0, math.inf)})
         if not self.thresholds or not all(0 < threshold < 1 for threshold in self.thresholds):
-            raise ParamsError("evaluate.thresholds must all lie in (0, 1)")
+            problems.append("evaluate.thresholds must all lie in (0, 1)")
+        _refuse(problems)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainParams:
     waterfalls: int
 
+    def __post_init__(self) -> None:
+        _refuse(_out_of_range("explain", self, {"waterfalls": (1, 20)}))
+
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterParams:
     promote_beyond_standard_errors: float
+
+    def __post_init__(self) -> None:
+        _refuse(_out_of_range("register", self, {"promote_beyond_standard_errors": (0, 10)}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +190,22 @@ class Params:
     register: RegisterParams
 
 
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key written twice and reads 1e-5 as the number it is."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.YAMLError(f"{', '.join(twice)} is written twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
 def load_params(path: Path = paths.PARAMS) -> Params:
     """The whole of `params.yaml`, checked.
 
@@ -154,7 +215,7 @@ def load_params(path: Path = paths.PARAMS) -> Params:
         With every problem of the file.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError:
         raise ParamsError(f"{path} is missing. Run from the root of the repository.") from None
     except yaml.YAMLError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from features.builders import build_features
-from features.errors import BundleError, CaseNotFoundError, TrackingError
+from features.errors import BundleError, CaseNotFoundError, FileFormatError, TrackingError
 from features.outcomes import outcome_names
 from features.record import refuse_problems
+from models.bundle import code_sha256, read_head
 from models.predictor import Explained, RiskPredictor, input_keys
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines, source_lines
 from pipeline import tracking
@@ -69,15 +71,32 @@ def loaded_models(names: Sequence[str]) -> Iterator[list[LoadedModel]]:
         ]
         if not uris:
             raise TrackingError("No model is registered as champion. Make them with `make repro`, or name --model.")
-        yield [_loaded(uri, Path(scratch) / str(number)) for number, uri in enumerate(uris)]
+        models = [_loaded(client, uri, Path(scratch) / str(number)) for number, uri in enumerate(uris)]
+        outcomes = [model.predictor.bundle.outcome for model in models]
+        if len(set(outcomes)) < len(outcomes):
+            raise BundleError(
+                f"--model names more than one model of {max(outcomes, key=outcomes.count)}. Name one each."
+            )
+        yield models
 
 
-def _loaded(uri: str, scratch: Path) -> LoadedModel:
+def _loaded(client: tracking.Client, uri: str, scratch: Path) -> LoadedModel:
     if not uri.startswith(("models:/", "runs:/")):
         if not Path(uri).is_dir():
             raise BundleError(f"{uri} is neither a bundle folder nor a registered model (models:/name@alias).")
         return LoadedModel(uri, RiskPredictor.load(Path(uri)))
-    return LoadedModel(uri, RiskPredictor.load(tracking.bundle_of(uri, scratch)))
+    folder = tracking.bundle_of(uri, scratch)
+    head = read_head(folder)
+    if head["code_sha256"] != code_sha256():
+        own = tracking.versions_of_this_code(client, head["outcome"], code_sha256())
+        way_out = (
+            f"Name --model {own[0]}, which this code made." if own else "Run `dvc repro`, or check out its commit."
+        )
+        raise BundleError(
+            f"{uri} was made with code {head['code_sha256']}, but the code that is loaded here is "
+            f"{code_sha256()}. {way_out}"
+        )
+    return LoadedModel(uri, RiskPredictor.load(folder))
 
 
 def explained_in_slices(model: LoadedModel, cases: pd.DataFrame, features: pd.DataFrame) -> Explained:
@@ -105,6 +124,8 @@ def batch_table(keys: pd.Series, explained: Explained, outcome: str) -> pd.DataF
 
 def score_file(path: Path, out: Path, names: Sequence[str], *, encoding: str, separator: str) -> str:
     """Score every case of a file under every model, write the table, log it, and say what was done."""
+    if out.resolve() == path.resolve():
+        raise FileFormatError(f"--out names {path} itself, which it would replace. Name another file.")
     cases = planned_cases(path, encoding=encoding, separator=separator)
     with written_whole(out) as beside, loaded_models(names) as models:
         tables = []
@@ -182,11 +203,19 @@ def explain_case(
     return [*paragraphs, "\n".join(sources), "\n".join([*dict.fromkeys(cautions), NOT_A_VERDICT])]
 
 
+def file_name(case_id: str) -> str:
+    """A name for a file from a case_id, which may hold anything: no folder, no length beyond sense."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", case_id)[:60]
+    return plain if plain and plain == case_id else f"{plain}_{hashlib.sha256(case_id.encode()).hexdigest()[:8]}"
+
+
 def _drawn(model: LoadedModel, explained: Explained, one: pd.DataFrame, out: Path) -> str:
     from models.drawing import case_waterfall, save  # shap and matplotlib, which a batch does not need
 
     case_id, predictor = str(one.index[0]), model.predictor
-    picture = out / f"{case_id}_{predictor.bundle.outcome}.png"
+    if not predictor.bundle.predictors:
+        return "  picture: none, since this model uses no predictor"
+    picture = out / f"{file_name(case_id)}_{predictor.bundle.outcome}.png"
     save(case_waterfall(predictor, explained, one, case_id, _title(predictor, explained, case_id)), picture)
     return f"  picture: {picture}"
 

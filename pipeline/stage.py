@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from features.errors import BackcastError, StaleInputError
+from features.errors import BackcastError, ParamsError, StaleInputError
 from pipeline import paths
 from pipeline.params import load_params
 
@@ -27,6 +27,8 @@ STAGES = (
 def run(stage: str, *item: str) -> None:
     """Run the stage, on its item where it is one of a matrix, and refuse inputs that changed meanwhile."""
     params = load_params()
+    if item and item[0] not in params.train.outcomes:
+        raise ParamsError(f"{item[0]} is not among train.outcomes ({', '.join(params.train.outcomes)}) of params.yaml.")
     before = dependency_hashes(stage, item)
     importlib.import_module(f"pipeline.stages.{stage}").run(params, *item)
     after = dependency_hashes(stage, item)
@@ -62,8 +64,12 @@ def _filled_in(dep: str, values: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Exit status: that of the error's kind, 0 when all went well."""
-    if not arguments or arguments[0] not in STAGES:
-        print(f"usage: pipeline/run_stage STAGE [OUTCOME]; stages: {', '.join(STAGES)}", file=sys.stderr)
+    wanted = 2 if arguments[:1] == ["train"] else 1
+    if len(arguments) != wanted or arguments[0] not in STAGES:
+        print(
+            f"usage: pipeline/run_stage STAGE, or pipeline/run_stage train OUTCOME; stages: {', '.join(STAGES)}",
+            file=sys.stderr,
+        )
         return 2
     try:
         run(*arguments)

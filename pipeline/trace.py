@@ -13,7 +13,7 @@ from models.predictor import RiskPredictor
 from models.splitting import TEST_SETS
 from models.story import source_lines
 from pipeline import paths
-from pipeline.files import read_cases, read_json
+from pipeline.files import read_cases, read_json, read_table
 from pipeline.params import Params, load_params
 
 SHOWN = (
@@ -98,7 +98,7 @@ def _predicted(case_id: str, outcome: str, its_set: str) -> list[str]:
             ),
             _line("explain", f"{outcome} {parts}"),
         ]
-    rows = pd.read_parquet(paths.out_of_fold(outcome))
+    rows = read_table(paths.out_of_fold(outcome))
     if its_set == "withheld" or case_id not in rows.index:
         return [_line("train", f"{outcome} not used: {'withheld' if its_set == 'withheld' else 'outcome not known'}")]
     own = rows.loc[[case_id]].set_index("learner")["log_odds"]

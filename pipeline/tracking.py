@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from sqlalchemy.exc import SQLAlchemyError
 
 from features.dictionary import load_dictionary
 from features.errors import TrackingError
@@ -42,6 +44,8 @@ Client = MlflowClient
 DEFAULT_STORE = "sqlite:///mlflow.db"
 TRAINING, SCORING = "backcast", "backcast-scores"
 CHAMPION = "champion"
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""How a store says that a model or an alias does not exist; anything else is a fault."""
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "xgboost")
 """What predicting needs, pinned as installed."""
 
@@ -58,17 +62,15 @@ def store() -> Iterator[MlflowClient]:
     mlflow.set_registry_uri(uri)
     try:
         yield MlflowClient()
-    except MlflowException as error:
-        first_line = str(error).splitlines()[0]
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+        first_line = _without_password((str(error).splitlines() or [type(error).__name__])[0])
         raise TrackingError(
-            f"The MLflow store {_without_password(uri)} answers: {first_line} "
-            f"Is MLFLOW_TRACKING_URI right, and the server up?"
+            f"The MLflow store {_without_password(uri)} answers: {first_line} (MLFLOW_TRACKING_URI names the store.)"
         ) from None
 
 
-def _without_password(uri: str) -> str:
-    scheme, _, rest = uri.rpartition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else uri
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def signature(predictors: list[str]) -> ModelSignature:
@@ -104,15 +106,33 @@ def synthetic_example() -> pd.DataFrame:
 def registered_version(client: MlflowClient, outcome: str, sha256: str) -> Any | None:
     """The version of a registered model that was made from the bundle with this hash, if there is one."""
     found = client.search_model_versions(f"name = '{model_name(outcome)}'")
-    return next((v for v in found if v.tags.get("bundle_sha256") == sha256), None)
+    return next((v for v in found if v.tags.get("bundle_sha256") == sha256 and has_files(outcome, v)), None)
+
+
+def has_files(outcome: str, version: Any) -> bool:
+    """Whether a version's files are still there; a store may outlive the folder of its artefacts."""
+    try:
+        return bool(mlflow.artifacts.list_artifacts(f"models:/{model_name(outcome)}/{version.version}"))
+    except (MlflowException, OSError):
+        return False
 
 
 def champion(client: MlflowClient, outcome: str) -> Any | None:
-    """The version that the alias `champion` names, if any."""
+    """The version that the alias `champion` names, if there is one and its files are there."""
     try:
-        return client.get_model_version_by_alias(model_name(outcome), CHAMPION)
-    except MlflowException:
-        return None
+        version = client.get_model_version_by_alias(model_name(outcome), CHAMPION)
+    except MlflowException as error:
+        if error.error_code in NOT_THERE:
+            return None
+        raise
+    return version if has_files(outcome, version) else None
+
+
+def versions_of_this_code(client: MlflowClient, outcome: str, code_sha256: str) -> list[str]:
+    """Registered versions of an outcome's model that this checkout's code can load, newest first."""
+    found = client.search_model_versions(f"name = '{model_name(outcome)}'")
+    own = [int(v.version) for v in found if v.tags.get("code_sha256") == code_sha256]
+    return [f"models:/{model_name(outcome)}/{version}" for version in sorted(own, reverse=True)]
 
 
 def bundle_of(version_uri: str, into: Path) -> Path:

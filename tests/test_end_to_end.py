@@ -394,9 +394,45 @@ def test_other_code_than_the_models_own_is_refused(project):
     assert not (project / "stale.parquet").exists()
 
 
-def test_an_experiment_with_another_depth(project):
-    done = run("dvc", "exp", "run", "-n", "shallow", "-S", "train.xgboost.max_depth=1", cwd=project)
+def test_an_experiment_challenges_the_champion(project):
+    """Another depth, and a penalty that leaves the logistic learner next to nothing: whatever is chosen is new."""
+    champion_before = client_of(project).get_model_version_by_alias("backcast-failure_12m", "champion").version
+    done = run(
+        "dvc", "exp", "run", "-n", "shallow", "-S", "train.xgboost.max_depth=1", "-S", "train.logistic.C=0.00001",
+        cwd=project,
+    )  # fmt: skip
     assert {name.split("@")[0] for name in stages_run(done)} >= {"train", "predict", "evaluate", "register"}
     assert "registry" not in stages_run(done)
-    shown = json.loads(run("dvc", "exp", "show", "--json", cwd=project).stdout)
-    assert "shallow" in json.dumps(shown)
+    assert "shallow" in json.dumps(json.loads(run("dvc", "exp", "show", "--json", cwd=project).stdout))
+    version, comparison = newest(project)
+    assert int(version) > int(champion_before)
+    assert "same development cases and folds" in comparison["judged"]
+    assert_alias_follows(project, comparison, champion_before, version)
+
+
+def test_on_other_cases_the_champion_is_run_in_a_process_of_its_own(project):
+    champion_before = client_of(project).get_model_version_by_alias("backcast-failure_12m", "champion").version
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    write_params(project, params | {"registry": params["registry"] | {"seed": 7}})
+    run("dvc", "repro", cwd=project)
+    version, comparison = newest(project)
+    assert comparison["judged"] == "champion run on other development cases"
+    assert np.isfinite(comparison["log_loss_difference"])
+    assert comparison["standard_error"] > 0
+    assert_alias_follows(project, comparison, champion_before, version)
+
+
+def newest(project: Path) -> tuple[str, dict]:
+    """The newest version of the primary outcome's model, and how it fared against the champion."""
+    client = client_of(project)
+    found = max(client.search_model_versions("name = 'backcast-failure_12m'"), key=lambda v: int(v.version))
+    return found.version, json.loads(
+        Path(client.download_artifacts(found.run_id, "challenge/comparison.json")).read_text()
+    )
+
+
+def assert_alias_follows(project: Path, comparison: dict, before: str, version: str) -> None:
+    """The alias moves when, and only when, the challenger's loss is lower."""
+    now = client_of(project).get_model_version_by_alias("backcast-failure_12m", "champion").version
+    assert comparison["is_promoted"] == (comparison["log_loss_difference"] < 1e-9)
+    assert now == (version if comparison["is_promoted"] else before)

@@ -7,7 +7,7 @@ import pandas as pd
 from models.metrics import decision_curve, performance, roc_points, smooth_calibration_curve
 from models.splitting import TEST_SETS
 from pipeline import paths
-from pipeline.files import write_json, write_table
+from pipeline.files import read_table, write_json, write_table
 from pipeline.params import Params
 
 CURVE_THRESHOLDS = [percent / 100 for percent in range(2, 81, 2)]
@@ -17,7 +17,7 @@ def run(params: Params) -> None:
     metrics: dict[str, dict] = {}
     curves: dict[str, list[pd.DataFrame]] = {"roc": [], "calibration": [], "decision": []}
     for outcome in params.train.outcomes:
-        predictions = pd.read_parquet(paths.predictions(outcome))
+        predictions = read_table(paths.predictions(outcome))
         metrics[outcome] = {}
         for learner in params.train.learners:
             metrics[outcome][learner] = {}

@@ -17,7 +17,7 @@ from features.errors import TrackingError
 from models.bundle import bundle_sha256, read_head
 from models.metrics import case_log_loss, paired_difference
 from pipeline import paths, tracking
-from pipeline.files import read_cases, read_json, write_json, write_table
+from pipeline.files import read_cases, read_json, read_table, write_json, write_table
 from pipeline.params import Params
 
 
@@ -34,8 +34,8 @@ def register(client: tracking.Client, outcome: str, params: Params) -> None:
     sha256, head = bundle_sha256(folder), read_head(folder)
     known = tracking.registered_version(client, outcome, sha256)
     current = tracking.champion(client, outcome)
-    if known and current:
-        print(f"register: {outcome} is version {known.version} already; champion is version {current.version}")
+    if known and current and known.version == current.version:
+        print(f"register: {outcome} is version {known.version} already, and champion")
         return
     with tempfile.TemporaryDirectory() as scratch:
         comparison = compare(outcome, chosen, current, params, Path(scratch))
@@ -110,7 +110,7 @@ def flat_metrics(outcome: str, chosen: str) -> dict[str, float]:
 
 def anonymous_losses(outcome: str, learner: str) -> pd.DataFrame:
     """Out-of-fold losses of the development cases in their order; patients are numbers, cases unnamed."""
-    rows = pd.read_parquet(paths.out_of_fold(outcome)).query("learner == @learner")
+    rows = read_table(paths.out_of_fold(outcome)).query("learner == @learner")
     patients = np.unique(rows["patient_id"], return_inverse=True)[1]
     return pd.DataFrame({"patient": patients, "weight": rows["weight"].to_numpy(), "loss": rows["loss"].to_numpy()})
 
@@ -133,12 +133,15 @@ def compare(outcome: str, chosen: str, current: Any | None, params: Params, scra
             "champion": current.version,
         }
     difference = paired_difference(challenger["loss"], losses, challenger["patient"], challenger["weight"])
-    mean, error_ = float(difference.mean or 0), float(difference.standard_error or 0)
+    if difference.mean is None or difference.standard_error is None:
+        verdict = f"champion stays: not comparable ({difference.reason})"
+        return {"is_promoted": False, "verdict": verdict, "champion": current.version}
+    mean, error_ = float(difference.mean), float(difference.standard_error)
     beyond = params.register.promote_beyond_standard_errors
     is_better = mean < -beyond * error_ and mean < 0
     is_same = abs(mean) < 1e-9
     verdict = (
-        "beats the champion" if is_better else "equals the champion and replaces it: newer code" if is_same
+        "beats the champion" if is_better else "equals the champion and replaces it: this checkout's code" if is_same
         else "champion stays: the challenger does not beat it"
     )  # fmt: skip
     return {
@@ -163,7 +166,7 @@ def champion_losses(outcome: str, current: Any, scratch: Path) -> tuple[np.ndarr
     if tags.get("development") == read_json(paths.choice(outcome))["development"]:
         stored = tracking.run_file(current.run_id, "out_of_fold/out_of_fold.parquet", scratch / "champion")
         return pd.read_parquet(stored)["loss"].to_numpy(), "both out of fold, on the same development cases and folds"
-    rows = pd.read_parquet(paths.out_of_fold(outcome))
+    rows = read_table(paths.out_of_fold(outcome))
     rows = rows[rows["learner"] == rows["learner"].iloc[0]]
     cases = read_cases(paths.COHORT_CASES).loc[rows.index]
     uri = f"models:/{tracking.model_name(outcome)}/{current.version}"

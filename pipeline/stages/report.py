@@ -17,7 +17,7 @@ from features.outcomes import outcome_label
 from models.drawing import builder_panels, performance_panels, save
 from models.splitting import TEST_SETS
 from pipeline import paths
-from pipeline.files import read_cases, read_json
+from pipeline.files import read_cases, read_json, read_table
 from pipeline.params import Params
 from pipeline.report_tables import characteristics, completeness, metric_rows, number
 
@@ -40,8 +40,8 @@ def run(params: Params) -> None:
             provenance=provenance(cases),
             n_cases=len(cases),
             n_variables=len(load_dictionary().predictors),
-            flow=pd.read_csv(paths.FLOW).to_dict("records"),
-            sample_size=pd.read_csv(paths.SAMPLE_SIZE).to_dict("records"),
+            flow=read_table(paths.FLOW).to_dict("records"),
+            sample_size=read_table(paths.SAMPLE_SIZE).to_dict("records"),
             sets=split["set"].value_counts().to_dict(),
             characteristics=characteristics(cases, split["set"]),
             completeness=completeness(cases),
@@ -70,7 +70,7 @@ def builder_facts(features: pd.DataFrame) -> list[tuple[str, str]]:
     """What the builders found in the cohort, in a line each."""
     known = features["concordance_unknown"] == 0
     facts = [
-        ("Cases with a pain drawing, so that concordance is known", f"{known.mean():.0%}"),
+        ("Cases with a drawing and a scan, so that concordance is known", f"{known.mean():.0%}"),
         ("Pain explained by the best single lesion, median", f"{features['share_best_lesion'].median():.2f}"),
         ("Pain explained by all lesions together, median", f"{features['share_all_lesions'].median():.2f}"),
         (
@@ -112,5 +112,5 @@ def outcome_section(outcome: str, metrics: dict[str, Any], folder: Path) -> dict
 
 
 def curve_of(kind: str, outcome: str) -> pd.DataFrame:
-    curves = pd.read_csv(paths.curves(kind))
+    curves = read_table(paths.curves(kind))
     return curves[curves["outcome"] == outcome]

@@ -64,8 +64,8 @@ def test_no_change_is_no_problem(params_yaml, root):
         ({"train.logistic.C": "small"}, r"train\.logistic\.C must be float \| list\[float\], got 'small'"),
         ({"train.logistic.C": [0.1, "small"]}, r"train\.logistic\.C\[1\] must be float, got 'small'"),
         ({"train.xgboost.max_depth": []}, r"train\.xgboost\.max_depth has no value"),
-        ({"train.refits": 1}, r"train\.refits must be at least 2, got 1"),
-        ({"split.folds": 1}, r"split\.folds must be at least 2, got 1"),
+        ({"train.refits": 1}, r"train\.refits must be in 2 to 1000, got 1"),
+        ({"split.folds": 1}, r"split\.folds must be in 2 to 50, got 1"),
         ({"evaluate.thresholds": [0.1, 1.0]}, r"evaluate\.thresholds must all lie in \(0, 1\)"),
         ({"evaluate.thresholds": [0]}, r"evaluate\.thresholds must all lie in \(0, 1\)"),
         ({"evaluate.thresholds": []}, r"evaluate\.thresholds must all lie in \(0, 1\)"),
@@ -171,3 +171,10 @@ def test_a_folder_is_no_parameter_file(tmp_path):
 def test_every_field_of_the_registry_is_in_the_file(root):
     content = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))["registry"]
     assert RegistryParams(**content) == load_params(root / "params.yaml").registry
+
+
+def test_a_key_written_twice_is_refused(tmp_path):
+    twice = tmp_path / "params.yaml"
+    twice.write_text("split:\n  seed: 1\n  seed: 2\n")
+    with pytest.raises(ParamsError, match="seed is written twice"):
+        load_params(twice)
