@@ -139,7 +139,8 @@ def test_a_colleague_without_the_store_gets_the_models_registered_again(project)
 
 
 def client_of(project: Path) -> mlflow.MlflowClient:
-    return mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    store = f"sqlite:///{project / 'mlflow.db'}"
+    return mlflow.MlflowClient(tracking_uri=store, registry_uri=store)
 
 
 def test_the_run_carries_commit_lock_parameters_metrics_and_pictures(project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mlflow
 import pytest
 
 from features.errors import FileFormatError, TrackingError
@@ -27,6 +28,14 @@ def test_a_case_id_names_a_file_in_the_folder_and_nowhere_else(case_id):
 
 def test_a_plain_case_id_is_its_own_file_name():
     assert file_name("C000042") == "C000042"
+
+
+@pytest.fixture(autouse=True)
+def stores_stay_apart():
+    """MLflow remembers the last store of a process; other tests have their own."""
+    yield
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
 
 
 @pytest.mark.parametrize("uri", ["sqlite:////proc/none/store.db", "postgresql+nodriver://me:secret@127.0.0.1/x"])
