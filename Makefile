@@ -8,6 +8,8 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # XGBoost gives the same bytes over threads, but linear algebra does not.
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
+# Hospitals' networks often have a certificate of their own: trust what the machine trusts.
+export UV_SYSTEM_CERTS ?= true
 
 .PHONY: help setup repro test check format bench docs lock clean
 
