@@ -412,6 +412,19 @@ def test_a_challenger_on_the_same_cases_is_judged_out_of_fold(project):
     assert_alias_follows(project, comparison, before, version)
 
 
+def test_a_version_known_already_can_win_its_title_back(project):
+    """After going back to what made version 1, a weaker champion must not stand for ever."""
+    client = client_of(project)
+    best = client.get_model_version_by_alias("backcast-failure_12m", "champion").version
+    weak, _ = newest(project)
+    assert weak != best
+    client.set_registered_model_alias("backcast-failure_12m", "champion", weak)
+    run("pipeline/run_stage", "train", "failure_12m", cwd=project)
+    done = run("pipeline/run_stage", "register", cwd=project)
+    assert "beats the champion" in done.stdout
+    assert client.get_model_version_by_alias("backcast-failure_12m", "champion").version == best
+
+
 def test_an_experiment_on_other_cases_runs_the_champion_in_a_process_of_its_own(project):
     before = client_of(project).get_model_version_by_alias("backcast-failure_12m", "champion").version
     done = run(
