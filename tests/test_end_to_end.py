@@ -395,49 +395,50 @@ def test_other_code_than_the_models_own_is_refused(project):
     assert not (project / "stale.parquet").exists()
 
 
-def test_a_challenger_on_the_same_cases_is_judged_out_of_fold(project):
-    """A penalty that leaves the logistic learner next to nothing, and shallow trees: whatever is chosen is new."""
-    before = client_of(project).get_model_version_by_alias("backcast-failure_12m", "champion").version
-    params = yaml.safe_load((project / "params.yaml").read_text())
-    weak = {"logistic": {"C": 0.00001}, "xgboost": params["train"]["xgboost"] | {"max_depth": 1}}
-    try:
-        write_params(project, params | {"train": params["train"] | weak})
-        run("pipeline/run_stage", "train", "failure_12m", cwd=project)
-        run("pipeline/run_stage", "register", cwd=project)
-    finally:
-        write_params(project, params)
-    version, comparison = newest(project)
-    assert int(version) > int(before)
-    assert "same development cases and folds" in comparison["judged"]
-    assert_alias_follows(project, comparison, before, version)
+@pytest.fixture
+def contest(project, tmp_path) -> Path:
+    """A copy of the project in which champions may fall: whatever a test does to it, no other test sees."""
+    return shutil.copytree(project, tmp_path / "contest", symlinks=True)
 
 
-def test_a_version_known_already_can_win_its_title_back(project):
-    """After going back to what made version 1, a weaker champion must not stand for ever."""
-    client = client_of(project)
+def test_a_weak_challenger_is_judged_out_of_fold_and_the_better_version_wins_its_title_back(contest):
+    """A penalty that leaves the logistic learner next to nothing, and shallow trees: whatever is chosen is new.
+
+    After going back to what made the better version, a weaker champion must not stand for ever.
+    """
+    client = client_of(contest)
     best = client.get_model_version_by_alias("backcast-failure_12m", "champion").version
-    weak, _ = newest(project)
-    assert weak != best
+    params = yaml.safe_load((contest / "params.yaml").read_text())
+    weaker = {"logistic": {"C": 0.00001}, "xgboost": params["train"]["xgboost"] | {"max_depth": 1}}
+    write_params(contest, params | {"train": params["train"] | weaker})
+    run("pipeline/run_stage", "train", "failure_12m", cwd=contest)
+    run("pipeline/run_stage", "register", cwd=contest)
+    weak, comparison = newest(contest)
+    assert int(weak) > int(best)
+    assert "same development cases and folds" in comparison["judged"]
+    assert_alias_follows(contest, comparison, best, weak)
+
     client.set_registered_model_alias("backcast-failure_12m", "champion", weak)
-    run("pipeline/run_stage", "train", "failure_12m", cwd=project)
-    done = run("pipeline/run_stage", "register", cwd=project)
+    write_params(contest, params)
+    run("pipeline/run_stage", "train", "failure_12m", cwd=contest)
+    done = run("pipeline/run_stage", "register", cwd=contest)
     assert "beats the champion" in done.stdout
     assert client.get_model_version_by_alias("backcast-failure_12m", "champion").version == best
 
 
-def test_an_experiment_on_other_cases_runs_the_champion_in_a_process_of_its_own(project):
-    before = client_of(project).get_model_version_by_alias("backcast-failure_12m", "champion").version
+def test_an_experiment_on_other_cases_runs_the_champion_in_a_process_of_its_own(contest):
+    before = client_of(contest).get_model_version_by_alias("backcast-failure_12m", "champion").version
     done = run(
-        "dvc", "exp", "run", "-n", "another", "-S", "train.xgboost.max_depth=2", "-S", "registry.seed=7", cwd=project
+        "dvc", "exp", "run", "-n", "another", "-S", "train.xgboost.max_depth=2", "-S", "registry.seed=7", cwd=contest
     )
     assert stages_run(done)[0] == "registry"
     assert stages_run(done)[-1] == "register"
-    assert "another" in json.dumps(json.loads(run("dvc", "exp", "show", "--json", cwd=project).stdout))
-    version, comparison = newest(project)
+    assert "another" in json.dumps(json.loads(run("dvc", "exp", "show", "--json", cwd=contest).stdout))
+    version, comparison = newest(contest)
     assert comparison["judged"] == "champion run on other development cases"
     assert np.isfinite(comparison["log_loss_difference"])
     assert comparison["standard_error"] > 0
-    assert_alias_follows(project, comparison, before, version)
+    assert_alias_follows(contest, comparison, before, version)
 
 
 def newest(project: Path) -> tuple[str, dict]:
