@@ -121,6 +121,30 @@ def site_territory(shift: int = 0) -> Floats:
     return felt
 
 
+N_PLACES = len(REGIONS) * len(SIDES)
+"""Places of the pain drawing: region by region, left then right."""
+
+
+@cache
+def flat_site_territory(shift: int = 0) -> Floats:
+    """`site_territory` over the places of the drawing: (n_sites, n_places)."""
+    return site_territory(shift).reshape(len(SITES), N_PLACES)
+
+
+@cache
+def flat_reach() -> Floats:
+    """`root_reach` over roots and sides at once: (n_sites, n_roots * n_sides)."""
+    return root_reach().reshape(len(SITES), len(ROOTS) * len(SIDES))
+
+
+@cache
+def root_territory() -> Floats:
+    """Where pain from each root of each side is felt: (n_roots * n_sides, n_places) in [0, 1]."""
+    felt = np.stack([territory(root) for root in ROOTS])
+    one_side = np.eye(len(SIDES))
+    return np.einsum("rp,st->rspt", felt, one_side).reshape(len(ROOTS) * len(SIDES), N_PLACES)
+
+
 @cache
 def mimic_territory() -> Floats:
     """Where pain from each mimic of one side is felt on that side: (n_mimics, n_regions)."""

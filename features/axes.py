@@ -33,6 +33,9 @@ UPPER_REGIONS = ("head_neck", "shoulder_arm", "upper_back", "trunk")
 """Regions above the low back, drawn so that widespread pain does not look lumbar."""
 LEG_REGIONS = REGIONS[2:]
 MIMICS = ("sacroiliac", "piriformis", "hip")
+"""Conditions outside the spine that have a probability, from a pre-test probability and likelihood ratios."""
+FLAGGED_MIMICS = ("other_hip_disease", "trochanteric_pain", "vascular_claudication", "peripheral_neuropathy")
+"""Those that are flagged by rule, because no usable ratio was published."""
 
 LABELS = {
     "l1_l2": "L1-L2",
@@ -68,5 +71,9 @@ LABELS = {
     "sacroiliac": "sacroiliac joint",
     "piriformis": "piriformis (deep gluteal) syndrome",
     "hip": "hip joint",
+    "other_hip_disease": "other hip disease",
+    "trochanteric_pain": "greater trochanteric pain",
+    "vascular_claudication": "vascular claudication",
+    "peripheral_neuropathy": "peripheral neuropathy",
 } | {root: root.upper() for root in ROOTS}
 """What a person reads for a name on an axis."""

@@ -12,16 +12,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.anatomy import SITES
-from features.axes import MIMICS, SIDES
+from features.axes import FLAGGED_MIMICS, MIMICS, SIDES
 from features.errors import ParamsError
-from features.findings import Findings, Floats, words
+from features.findings import Findings, Floats
 from features.lesion_pain import LesionPain, lesion_pain, other_numbering_share, widespread_pain
 from features.mimics import MimicEvidence, mimic_evidence
 from features.plan import PlanFit, plan_fit
 from features.summaries import summaries
+from features.support import CANDIDATE_LABELS, Support, source_support
 
+TEXT_FEATURES = ("best_lesion", "likeliest_source", "likeliest_lesion", "best_mimic", "concordance_missing")
+"""Features that name a source, or what is missing, in words; all others are numbers."""
+COMPETING_SHARE = 0.3
+"""A lesion competes with a mimic when it explains at least this share of the pain."""
+SITE_LABELS = tuple(site.label for site in SITES)
 SLICE = 4096
 """Cases a slice: large enough for the array products, small enough for the processor's cache."""
 
@@ -31,11 +38,15 @@ class BuilderParams:
     """Choices of the builders that two honest teams could make differently; a model ships its own.
 
     `mimic_priors` is the pre-test probability of each mimic in a candidate for surgery;
-    `mimic_flag_threshold` is the probability from which a mimic is flagged.
+    `mimic_flag_threshold` is the probability from which a mimic is flagged; `unknown_source_odds` are the
+    odds, before drawing and examination, of a source that is neither lesion nor mimic; `drawing_weight`
+    is the power to which the likelihood of the drawing is taken.
     """
 
     mimic_priors: Mapping[str, float] = field(default_factory=dict)
     mimic_flag_threshold: float = 0.5
+    unknown_source_odds: float = 0.1
+    drawing_weight: float = 0.5
 
     def __post_init__(self) -> None:
         problems = []
@@ -48,6 +59,10 @@ class BuilderParams:
         ]
         if not 0 < self.mimic_flag_threshold < 1:
             problems.append(f"derive.mimic_flag_threshold must lie in (0, 1), got {self.mimic_flag_threshold}")
+        if not self.unknown_source_odds > 0:
+            problems.append(f"derive.unknown_source_odds must be above 0, got {self.unknown_source_odds}")
+        if not 0 <= self.drawing_weight <= 1:
+            problems.append(f"derive.drawing_weight must lie in [0, 1], got {self.drawing_weight}")
         if problems:
             raise ParamsError("params.yaml: " + "; ".join(problems) + ".")
 
@@ -56,26 +71,46 @@ class BuilderParams:
 class Sources:
     """Both builders on the same cases: lesions and mimics on one axis, and the plan held against them."""
 
+    findings: Findings
     lesions: LesionPain
     mimics: MimicEvidence
+    support: Support
     plan: PlanFit
     numbering_uncertain: Floats
     share_other_numbering: Floats
     widespread_pain: Floats
+    competing: Floats
+    """1 where a mimic is likely, or flagged, and a lesion explains the pain as well; NaN where that is unknown."""
 
 
 def sources_of_pain(findings: Findings, params: BuilderParams) -> Sources:
     """Everything the builders know of n cases, parts beside totals."""
     lesions = lesion_pain(findings)
+    mimics = mimic_evidence(findings, params.mimic_priors)
+    support = source_support(
+        lesions,
+        mimics.probability,
+        unknown_source_odds=params.unknown_source_odds,
+        drawing_weight=params.drawing_weight,
+    )
     uncertain, other_share = other_numbering_share(findings, lesions)
     return Sources(
+        findings=findings,
         lesions=lesions,
-        mimics=mimic_evidence(findings, params.mimic_priors),
-        plan=plan_fit(findings, lesions),
+        mimics=mimics,
+        support=support,
+        plan=plan_fit(findings, lesions, support),
         numbering_uncertain=uncertain,
         share_other_numbering=other_share,
         widespread_pain=widespread_pain(findings),
+        competing=_competing(lesions, mimics, params.mimic_flag_threshold),
     )
+
+
+def _competing(lesions: LesionPain, mimics: MimicEvidence, threshold: float) -> Floats:
+    """A mimic and a lesion can both be true: 1 where both are likely, rather than a choice between them."""
+    is_mimic = (mimics.probability >= threshold).any(axis=(1, 2)) | (mimics.flags == 1).any(axis=(1, 2))
+    return np.where(lesions.is_defined, is_mimic & (lesions.share_best >= COMPETING_SHARE), np.nan)
 
 
 def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
@@ -91,32 +126,33 @@ def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        float64 throughout, except `best_lesion` and `best_mimic`, which name a source in words. NaN is
-        undefined or not recorded. `concordance_unknown` is 1 where there is no pain drawn or no scan read.
+        float64 throughout, except `TEXT_FEATURES`, which are words. NaN is undefined or not recorded.
+        `concordance_unknown` is 1 where no pain is drawn or no scan was read, and `concordance_missing`
+        says which; `plan_unknown` is 1 where no level is planned.
     """
     slices = [cases.iloc[start : start + SLICE] for start in range(0, len(cases), SLICE)] or [cases]
     with ThreadPoolExecutor(max_workers=2) as pool:
         parts = list(pool.map(lambda part: _features(part, params), slices))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     # Text even where no case has a source to name, so that a case alone looks as it does among others.
-    return pd.DataFrame(columns, index=cases.index).astype({"best_lesion": "str", "best_mimic": "str"})
+    return pd.DataFrame(columns, index=cases.index).astype(dict.fromkeys(TEXT_FEATURES, "str"))
 
 
 def _features(cases: pd.DataFrame, params: BuilderParams) -> dict[str, np.ndarray]:
     findings = Findings(cases)
     sources = sources_of_pain(findings, params)
-    work = words(cases["work_status"]) if "work_status" in cases.columns else np.full(len(cases), None, dtype=object)
     return {
-        **_lesion_features(sources),
+        **_lesion_features(sources, findings.has_drawing),
+        **_support_features(sources.support),
         **_plan_features(sources.plan),
         **_mimic_features(sources, params.mimic_flag_threshold),
-        **summaries(findings, work),
+        **summaries(findings),
     }
 
 
-def _lesion_features(sources: Sources) -> dict[str, np.ndarray]:
+def _lesion_features(sources: Sources, has_drawing: np.ndarray) -> dict[str, np.ndarray]:
     lesions = sources.lesions
-    labels = np.array([*(site.label for site in SITES), None], dtype=object)
+    labels = np.array([*SITE_LABELS, None], dtype=object)
     return {
         "best_lesion": labels[lesions.best_site],
         "share_best_lesion": lesions.share_best,
@@ -124,46 +160,62 @@ def _lesion_features(sources: Sources) -> dict[str, np.ndarray]:
         "share_second_lesion": lesions.second_share,
         "ambiguity": lesions.ambiguity,
         "parsimony": lesions.parsimony,
+        "drawn_leg_share": lesions.leg_share,
         "expected_not_felt": lesions.expected_not_felt,
         "side_agreement": lesions.side_agreement,
         "sign_agreement": lesions.sign_agreement,
-        "signs_positive": lesions.signs_positive,
-        "signs_examined": lesions.signs_examined,
+        "signs_positive": np.where(lesions.signs.examined > 0, lesions.signs.positive, np.nan),
+        "signs_examined": lesions.signs.examined,
         "axial_degeneration_only": lesions.axial_degeneration_only,
         "widespread_pain": sources.widespread_pain,
         "numbering_uncertain": sources.numbering_uncertain,
         "share_other_numbering": sources.share_other_numbering,
-        "has_drawing": lesions.has_drawing.astype(np.float64),
+        "has_drawing": has_drawing.astype(np.float64),
         "has_scan": lesions.has_scan.astype(np.float64),
-        "concordance_unknown": np.isnan(lesions.share_best).astype(np.float64),
+        "concordance_unknown": (~lesions.is_defined).astype(np.float64),
+        "concordance_missing": _missing(lesions, has_drawing),
+    }
+
+
+def _missing(lesions: LesionPain, has_drawing: np.ndarray) -> np.ndarray:
+    """(n,) text: what is not recorded, so that concordance is unknown; None where it is known."""
+    missing = np.where(
+        has_drawing, np.where(lesions.has_scan, "pain in the drawing", "scan"),
+        np.where(lesions.has_scan, "pain drawing", "pain drawing and scan"),
+    ).astype(object)  # fmt: skip
+    return np.where(lesions.is_defined, np.array(None, dtype=object), missing)
+
+
+def _support_features(support: Support) -> dict[str, np.ndarray]:
+    names, sites = (np.array([*labels, None], dtype=object) for labels in (CANDIDATE_LABELS, SITE_LABELS))
+    return {
+        "likeliest_source": names[support.likeliest],
+        "likeliest_lesion": sites[support.likeliest_lesion],
+        "support_best_lesion": support.lesions.max(axis=1),
+        "support_mimics": support.mimics.sum(axis=1),
+        "support_unknown": support.unknown,
     }
 
 
 def _plan_features(plan: PlanFit) -> dict[str, np.ndarray]:
     return {
+        "plan_unknown": (~plan.has_plan).astype(np.float64),
+        "plan_support": plan.plan_support,
         "plan_share": plan.plan_share,
         "plan_best_share": plan.plan_best_share,
         "plan_misses_best": plan.plan_misses_best,
+        "plan_misses_likeliest": plan.plan_misses_likeliest,
         "wrong_level_margin": plan.wrong_level_margin,
         "unexplained_by_plan": plan.unexplained_by_plan,
         "planned_levels": plan.planned_levels,
         "planned_idle_levels": plan.planned_idle_levels,
+        "unplanned_root_share": plan.unplanned_root_share,
+        "side_conflict": plan.side_conflict,
     }
 
 
-def _likelier_side(evidence: MimicEvidence) -> np.ndarray:
-    """(n, n_mimics) int: the likelier side of each mimic; between equals, the one that could still be."""
-    is_right = np.zeros(evidence.probability.shape[:2], dtype=bool)
-    is_tied = ~is_right
-    for values in (evidence.probability, evidence.upper, evidence.lower):
-        left, right = values[:, :, 0], values[:, :, 1]
-        is_right |= is_tied & (right > left)
-        is_tied &= right == left
-    return is_right.astype(np.intp)
-
-
 def _mimic_features(sources: Sources, threshold: float) -> dict[str, np.ndarray]:
-    """Each mimic on its likelier side, and the best of them against the best lesion."""
+    """Each mimic on its likelier side, flags on either, and the best mimic against the best lesion."""
     evidence = sources.mimics
     side = _likelier_side(evidence)[:, :, None]
     on_side = {
@@ -180,12 +232,30 @@ def _mimic_features(sources: Sources, threshold: float) -> dict[str, np.ndarray]
         is_flagged = (probability >= threshold).astype(np.float64)
         features[f"{mimic}_flag"] = np.where(done[:, place] > 0, is_flagged, np.nan)
         features[f"{mimic}_tests_done"] = done[:, place]
+        features[f"{mimic}_block_flag"] = _either_side(evidence.block_flags[:, place])
+    for place, mimic in enumerate(FLAGGED_MIMICS):
+        features[f"{mimic}_flag"] = _either_side(evidence.flags[:, place])
     shares = evidence.shares.reshape(len(done), len(MIMICS) * len(SIDES))
-    is_defined = ~np.isnan(shares).any(axis=1)
-    best = np.nan_to_num(shares).argmax(axis=1)
+    share, best = shares.max(axis=1), np.where(np.isnan(shares), 0.0, shares).argmax(axis=1)
     names = np.array([f"{mimic}, {side}" for mimic in MIMICS for side in SIDES], dtype=object)
-    share = np.where(is_defined, np.nan_to_num(shares).max(axis=1), np.nan)
-    features["best_mimic"] = np.where(is_defined & (share > 0), names[best], np.array(None, dtype=object))
+    features["best_mimic"] = np.where(share > 0, names[best], np.array(None, dtype=object))
     features["share_best_mimic"] = share
     features["margin_lesion_mimic"] = sources.lesions.share_best - share
+    features["competing"] = sources.competing
     return features
+
+
+def _likelier_side(evidence: MimicEvidence) -> NDArray[np.intp]:
+    """(n, n_mimics): the likelier side of each mimic; between equals, the one that could still be."""
+    is_right = np.zeros(evidence.probability.shape[:2], dtype=bool)
+    is_tied = ~is_right
+    for values in (evidence.probability, evidence.upper, evidence.lower):
+        left, right = values[:, :, 0], values[:, :, 1]
+        is_right |= is_tied & (right > left)
+        is_tied &= right == left
+    return is_right.astype(np.intp)
+
+
+def _either_side(flags: Floats) -> Floats:
+    """(n,): 1 where either side is flagged, 0 where one was examined and none is, NaN where none was examined."""
+    return np.fmax(flags[:, 0], flags[:, 1])

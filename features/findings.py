@@ -1,13 +1,15 @@
-"""The numeric side of the record as arrays, laid out on the axes by the coordinates of the dictionary.
+"""The record as arrays, laid out on the axes by the coordinates of the dictionary.
 
-This is the only adapter between frames and the array cores of the builders. A value that is absent,
-empty or not numeric is NaN: not recorded. Words (`migration`, `diagnosis`, ...) stay as arrays of text.
+This is the only adapter between records and the array cores of the builders: one matrix, a row a case,
+a column a preoperative variable. What is absent, empty or not a number is NaN: not recorded. A word
+(`migration`, `work_status`, ...) is the place of its code among the choices of its variable.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,14 @@ from features.dictionary import COORDINATES, load_dictionary
 
 Floats = NDArray[np.float64]
 
-TEXT_ITEMS = ("migration", "transitional_vertebra", "numbering_method", "planned_zone", "planned_procedure")
+WORD_ITEMS = (
+    "migration",
+    "transitional_vertebra",
+    "numbering_method",
+    "planned_zone",
+    "planned_procedure",
+    "work_status",
+)
 
 
 class Findings:
@@ -31,31 +40,92 @@ class Findings:
     """
 
     def __init__(self, cases: pd.DataFrame) -> None:
-        names = _numeric_names()
-        self.n_cases = len(cases)
-        self._values: Floats = np.full((self.n_cases, len(names) + 1), np.nan)
+        names = _names()
+        values = np.full((len(cases), len(names) + 1), np.nan)
         present = [(place, name) for place, name in enumerate(names) if name in cases.columns]
-        if present:
-            places, columns = zip(*present, strict=True)
-            self._values[:, places] = _as_floats(cases[list(columns)])
-        self._text = {name: words(cases[name]) for name in _text_names() if name in cases.columns}
+        numeric = [(place, name) for place, name in present if name not in _codes()]
+        if numeric:
+            places, columns = zip(*numeric, strict=True)
+            values[:, places] = _as_floats(cases[list(columns)])
+        for place, name in present:
+            if name in _codes():
+                found = pd.Index(_codes()[name]).get_indexer(pd.Index(cases[name]))
+                values[:, place] = np.where(found >= 0, found, np.nan)
+        self._values: Floats = values
+
+    @classmethod
+    def of_records(cls, records: Sequence[Mapping[str, Any]]) -> Self:
+        """The same from plain records, as a request holds them: numbers, words, None for not recorded."""
+        findings = cls.__new__(cls)
+        codes = _codes()
+        rows = [[*map(record.get, _names()), None] for record in records]
+        for row in rows:
+            for place, name in _word_places():
+                word = row[place]
+                row[place] = codes[name].index(word) if word in codes[name] else None
+        findings._values = np.array(rows, dtype=np.float64).reshape(len(rows), len(_names()) + 1)
+        return findings
+
+    @property
+    def n_cases(self) -> int:
+        return len(self._values)
+
+    def columns(self, places: NDArray[np.intp]) -> Floats:
+        """The columns at places (see `places`) of every case: (n_cases, *places.shape)."""
+        return np.take(self._values, places, axis=1)  # three times as fast as an index
 
     def grid(self, item: str, *axes: str, **fixed: str) -> Floats:
         """An item over axes: `grid("pain", "region", "side")` is (n_cases, n_regions, n_sides).
 
         A place for which the dictionary declares no variable is NaN, as is one not recorded.
         """
-        return self._values[:, _places(item, axes, tuple(sorted(fixed.items())))]
+        return self._values[:, places(item, axes, tuple(sorted(fixed.items())))]
 
-    def text(self, item: str, level: str | None = None) -> NDArray[np.object_]:
-        """The words recorded for an item; None where nothing is."""
-        name = f"{item}_{level}" if level else item
-        return self._text.get(name, np.full(self.n_cases, None, dtype=object))
+    @cached_property
+    def pain(self) -> Floats:
+        """Reported pain, 0 to 10, 0 where unmarked: (n_cases, n_regions, n_sides). See `has_drawing`."""
+        drawn = self.grid("pain", "region", "side")
+        return np.where(drawn == drawn, drawn, 0.0)
+
+    @cached_property
+    def has_drawing(self) -> NDArray[np.bool_]:
+        """(n_cases,): any region of the lower body is recorded in the pain drawing."""
+        drawn = self._values[:, places("pain", ("region", "side")).ravel()]
+        return (drawn == drawn).any(axis=1)
 
 
-def words(column: pd.Series) -> NDArray[np.object_]:
-    """A column of words as an array, None where nothing is recorded (`pd.NA` cannot be compared)."""
-    return np.where(column.isna(), np.array(None, dtype=object), column.to_numpy(dtype=object))
+@cache
+def word_code(item: str, word: str) -> float:
+    """The number that stands for a word of an item in the matrix."""
+    variable = next(v for v in load_dictionary().predictors if v.item == item)
+    return float(variable.codes.index(word))
+
+
+@cache
+def places(item: str, axes: tuple[str, ...] = (), fixed: tuple[tuple[str, str], ...] = ()) -> NDArray[np.intp]:
+    """The columns of an item over axes; that of a place which the dictionary lacks is always NaN.
+
+    Raises
+    ------
+    KeyError
+        If the dictionary declares no preoperative variable of that item.
+    """
+    place_of = {}
+    for place, name in enumerate(_names()):
+        variable = load_dictionary()[name]
+        if variable.item == item:
+            place_of[frozenset(variable.coordinates)] = place
+    if not place_of:
+        raise KeyError(f"the dictionary declares no preoperative item {item}")
+    shape = [_axis(axis) for axis in axes]
+    found = np.full([len(labels) for labels in shape], len(_names()), dtype=np.intp)
+    for index in np.ndindex(*found.shape):
+        wanted = frozenset(
+            [(_COORDINATE.get(axis, axis), labels[i]) for axis, labels, i in zip(axes, shape, index, strict=True)]
+            + list(fixed)
+        )
+        found[index] = place_of.get(wanted, len(_names()))
+    return found
 
 
 def _as_floats(columns: pd.DataFrame) -> Floats:
@@ -65,36 +135,19 @@ def _as_floats(columns: pd.DataFrame) -> Floats:
 
 
 @cache
-def _numeric_names() -> tuple[str, ...]:
-    return tuple(v.name for v in load_dictionary().predictors if v.is_numeric)
+def _names() -> tuple[str, ...]:
+    return tuple(v.name for v in load_dictionary().predictors if v.is_numeric or v.item in WORD_ITEMS)
 
 
 @cache
-def _text_names() -> tuple[str, ...]:
-    return tuple(v.name for v in load_dictionary().predictors if v.item in TEXT_ITEMS)
+def _codes() -> dict[str, tuple[Any, ...]]:
+    """The choices of each variable that holds words."""
+    return {v.name: tuple(v.codes) for v in load_dictionary().predictors if v.item in WORD_ITEMS}
 
 
 @cache
-def _places(item: str, axes: tuple[str, ...], fixed: tuple[tuple[str, str], ...]) -> Any:
-    """Where on the axis of numeric variables each place of a grid stands; the last one is always NaN."""
-    names = _numeric_names()
-    dictionary = load_dictionary()
-    place_of = {}
-    for place, name in enumerate(names):
-        variable = dictionary[name]
-        if variable.item == item:
-            place_of[frozenset(variable.coordinates)] = place
-    if not place_of:
-        raise KeyError(f"the dictionary declares no preoperative item {item}")
-    shape = [_axis(axis) for axis in axes]
-    places = np.full([len(axis) for axis in shape], len(names), dtype=np.intp)
-    for index in np.ndindex(*places.shape):
-        wanted = frozenset(
-            [(_COORDINATE.get(axis, axis), labels[i]) for axis, labels, i in zip(axes, shape, index, strict=True)]
-            + list(fixed)
-        )
-        places[index] = place_of.get(wanted, len(names))
-    return places
+def _word_places() -> tuple[tuple[int, str], ...]:
+    return tuple((place, name) for place, name in enumerate(_names()) if name in _codes())
 
 
 _COORDINATE = {"upper_region": "region"}

@@ -7,14 +7,17 @@ a pandera schema made from the dictionary; `value_problems` is the same check fo
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from features.dictionary import Dictionary, Known, Variable, load_dictionary
+from features.axes import SIDES
+from features.dictionary import COORDINATES, Dictionary, Known, Variable, load_dictionary
 from features.errors import BackcastError, ColumnsError, TimingError, ValuesError
+from features.knowledge_tables import knowledge_table
 
 ROWS_NAMED = 5
 MOMENTS = {"preoperative": "the decision", "operative": "the operation", "follow_up": "follow-up"}
@@ -107,12 +110,73 @@ def wrong_columns(columns: Iterable[str], moment: Known, required: Collection[st
 
 
 def _unknown_column(dictionary: Dictionary, name: str) -> Problem:
+    misplaced = _misplaced(dictionary, name)
+    if misplaced:
+        return Problem(ColumnsError, "unknown_column", name, *misplaced)
     closest = dictionary.closest(name)
     to_do = "Leave the column out, or name it as in docs/dictionary.md."
     if closest:
         variable = dictionary[closest]
         to_do = f"Is {closest} meant ({variable.label}; {variable.expected})? Rename it, in that unit."
     return Problem(ColumnsError, "unknown_column", name, "is not in the dictionary", to_do)
+
+
+PLACE_LIKE = {
+    "level": re.compile(r"[ctls]\d{1,2}(_?[ctls]\d{1,2})?"),
+    "root": re.compile(r"[ctls]\d{1,2}"),
+    "side": re.compile(r"both|bilateral|bil|either|l|r|lt|rt|le|ri|li|re|links|rechts|midline"),
+    "zone": re.compile(r"(?!.*(left|right|both))[a-z_]+"),
+    "region": re.compile(r"(?!.*(left|right|both))[a-z_]+"),
+}
+"""What a word in a column's name looks like that was meant for a place on that axis."""
+BOTH_SIDES = re.compile(r"both|bilateral|bil|either")
+
+
+def _misplaced(dictionary: Dictionary, name: str) -> tuple[str, str] | None:
+    """Whether a name is that of a variable but for one place: a level, root or side that there is none of.
+
+    Returns what is wrong and what to do, or None.
+    """
+    for axis, like in PLACE_LIKE.items():
+        for variable in dictionary.variables:
+            place = dict(variable.coordinates).get(axis)
+            if place is None or variable.name.count(f"_{place}") != 1:
+                continue
+            before, after = variable.name.split(f"_{place}")
+            if name == before + after:
+                return _without_place(dictionary, variable, axis, place)
+            word = name.removeprefix(f"{before}_").removesuffix(after)
+            if name == f"{before}_{word}{after}" and like.fullmatch(word):
+                return _at_unknown_place(dictionary, variable, axis, place, word)
+    return None
+
+
+def _at_unknown_place(dictionary: Dictionary, variable: Variable, axis: str, place: str, word: str) -> tuple[str, str]:
+    if axis == "side":
+        both = "; what holds for both stands in both" if BOTH_SIDES.fullmatch(word) else ""
+        return f"names the side {word}", f"{_one_column_a_side(variable, place)}{both}."
+    return (
+        f"names the {axis} {word}, for which there is no column",
+        f"The {axis}s are {_places_of(dictionary, variable, axis)}.",
+    )
+
+
+def _without_place(dictionary: Dictionary, variable: Variable, axis: str, place: str) -> tuple[str, str]:
+    what = f"does not say which {axis}"
+    if axis == "side":
+        return what, f"{_one_column_a_side(variable, place)}."
+    return what, f"There is one column for each, such as {variable.name}: {_places_of(dictionary, variable, axis)}."
+
+
+def _one_column_a_side(variable: Variable, place: str) -> str:
+    columns = " and ".join(variable.name.replace(f"_{place}", f"_{side}") for side in SIDES)
+    return f"There is one column for each side, {columns}"
+
+
+def _places_of(dictionary: Dictionary, variable: Variable, axis: str) -> str:
+    """The places of an axis at which an item is recorded, in the order of the axis."""
+    used = {dict(other.coordinates).get(axis) for other in dictionary.variables if other.item == variable.item}
+    return ", ".join(place for place in COORDINATES[axis] if place in used)
 
 
 def typed_cases(text: pd.DataFrame, first_row: int = 2) -> tuple[pd.DataFrame, list[Problem]]:
@@ -140,15 +204,64 @@ def _typed(text: pd.Series, variable: Variable, first_row: int) -> tuple[pd.Seri
     if variable.is_numeric:
         numbers = pd.to_numeric(text, errors="coerce").astype(np.float64)
         wrong = text.notna() & ~np.isfinite(numbers)
-        what, to_do = "is not a number", f"Expected: {variable.expected}."
-        if text[wrong].str.fullmatch(r"-?\d+,\d+").any():
-            what, to_do = "holds a decimal comma", "Write the decimal with a point: 7.5, not 7,5."
-        return numbers.where(~wrong), _problem_if(wrong, variable, "not_a_number", what, to_do, first_row)
+        return numbers.where(~wrong), _unread_problems(text, wrong, variable, first_row)
     if variable.type == "date":
         dates = pd.to_datetime(text, errors="coerce", format="%Y-%m-%d")
         wrong = text.notna() & dates.isna()
         return dates, _problem_if(wrong, variable, "not_a_date", "is not a date", "Write it as YYYY-MM-DD.", first_row)
     return text.astype(object), []
+
+
+DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+SIDE_WORD = re.compile(r"left|right|both|bilateral", re.IGNORECASE)
+OTHER_GRADING = re.compile(r"(grade |type )?([a-g]|[ivx]+)|none|normal|mild|moderate|severe", re.IGNORECASE)
+"""Grades as other systems write them: letters, Roman numerals, words."""
+
+
+def _unread_problems(
+    values: pd.Series, wrong: pd.Series | np.ndarray, variable: Variable, first_row: int
+) -> list[Problem]:
+    """The problems of values that are no number, told apart by what they look like, never translated."""
+    if not np.asarray(wrong).any():
+        return []
+    text = values.where(np.asarray(wrong)).astype("string").str.strip()
+    has_comma, is_side, is_graded = (
+        text.str.fullmatch(pattern).fillna(False).to_numpy(dtype=bool)
+        for pattern in (DECIMAL_COMMA, SIDE_WORD, OTHER_GRADING)
+    )
+    is_graded &= variable.type == "grade"
+    rest = np.asarray(wrong) & ~is_side & ~is_graded
+    return [
+        *_problem_if(is_side, variable, *_side_words(variable), first_row),
+        *_problem_if(is_graded, variable, *_grading_words(variable), first_row),
+        *_problem_if(rest, variable, *_number_words(variable, bool(has_comma.any())), first_row),
+    ]
+
+
+def _side_words(variable: Variable) -> tuple[str, str, str]:
+    side = dict(variable.coordinates).get("side")
+    columns = f"{_one_column_a_side(variable, side)}; what holds for both stands in both. " if side else ""
+    return "side_as_value", "holds a side where a value is meant", f"{columns}Expected: {variable.expected}."
+
+
+def _grading_words(variable: Variable) -> tuple[str, str, str]:
+    to_do = f"Translate it, since nothing is translated silently. Expected: {variable.expected}.{_system(variable)}"
+    return "other_grading", "holds a grade that is no number", to_do
+
+
+def _number_words(variable: Variable, has_decimal_comma: bool) -> tuple[str, str, str]:
+    if has_decimal_comma:
+        return "not_a_number", "holds a decimal comma", "Write the decimal with a point: 7.5, not 7,5."
+    return "not_a_number", "is not a number", f"Expected: {variable.expected}.{_system(variable)}"
+
+
+def _system(variable: Variable) -> str:
+    """A sentence on the grading system of a column and how it is usually written; empty for a column without one."""
+    systems = knowledge_table("grading_systems").set_index("item")
+    if variable.item not in systems.index:
+        return ""
+    system = systems.loc[variable.item]
+    return f" The column is in the grading of {system['system']}, usually written {system['written_as']}."
 
 
 def _problem_if(
@@ -174,9 +287,7 @@ def _value_problems(values: pd.Series, variable: Variable, first_row: int) -> li
         return _problem_if(wrong, variable, *choice_words(variable), first_row)
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     unread = np.asarray(values.notna()) & np.isnan(numbers)
-    found = _problem_if(
-        unread, variable, "not_a_number", "is not a number", f"Expected: {variable.expected}.", first_row
-    )
+    found = _unread_problems(values, unread, variable, first_row)
     if variable.choices:
         wrong = ~np.isnan(numbers) & ~np.isin(numbers, variable.codes)
         return found + _problem_if(wrong, variable, *choice_words(variable), first_row)
@@ -185,7 +296,8 @@ def _value_problems(values: pd.Series, variable: Variable, first_row: int) -> li
 
 
 def choice_words(variable: Variable) -> tuple[str, str, str]:
-    return "not_a_choice", "holds a code that is none of its choices", f"Choices: {variable.expected}."
+    to_do = f"Choices: {variable.expected}.{_system(variable)}"
+    return "not_a_choice", "holds a code that is none of its choices", to_do
 
 
 def range_words(variable: Variable) -> tuple[str, str, str]:

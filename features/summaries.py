@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
-from features.findings import Findings, Floats
+from features.findings import Findings, Floats, word_code
 from features.plan import planned_level
 
 COMORBIDITIES = (
@@ -27,11 +26,11 @@ def comorbidity_count(findings: Findings) -> Floats:
     return np.where(np.isnan(recorded).all(axis=1), np.nan, np.nansum(recorded, axis=1))
 
 
-def work_indicators(work_status: np.ndarray) -> dict[str, Floats]:
+def work_indicators(findings: Findings) -> dict[str, Floats]:
     """0 or 1 for each work status that published models name; NaN where it is not recorded."""
-    is_known = pd.notna(work_status)
+    work = findings.grid("work_status")
     return {
-        name: np.where(is_known, (work_status == status).astype(np.float64), np.nan)
+        name: np.where(np.isnan(work), np.nan, work == word_code("work_status", status))
         for name, status in (
             ("is_unemployed", "unemployed"),
             ("has_disability_pension", "disability_pension"),
@@ -42,7 +41,7 @@ def work_indicators(work_status: np.ndarray) -> dict[str, Floats]:
 
 def planned_disc_findings(findings: Findings) -> dict[str, Floats]:
     """The worst Pfirrmann grade and any Modic change at the planned levels; NaN where none was read."""
-    planned, _ = planned_level(findings)
+    planned = planned_level(findings)
     grade = np.where(planned, findings.grid("disc_degeneration", "level"), np.nan)
     modic = np.where(planned, findings.grid("modic", "level"), np.nan)
     return {
@@ -56,13 +55,13 @@ def _largest(values: Floats) -> Floats:
     return np.where(np.isinf(largest), np.nan, largest)
 
 
-def summaries(findings: Findings, work_status: np.ndarray) -> dict[str, Floats]:
+def summaries(findings: Findings) -> dict[str, Floats]:
     """All plain summaries by name: arrays (n,)."""
     smoking = findings.grid("smoking")
     return {
         "comorbidity_count": comorbidity_count(findings),
         "is_current_smoker": np.where(np.isnan(smoking), np.nan, (smoking == 2).astype(np.float64)),
         "leg_dominance": (findings.grid("nrs_leg") - findings.grid("nrs_back")) / 10,
-        **work_indicators(work_status),
+        **work_indicators(findings),
         **planned_disc_findings(findings),
     }

@@ -5,12 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from features.dictionary import Dictionary, Variable, load_dictionary
+from features.knowledge_review import check_knowledge
 from pipeline.files import write_text
+from pipeline.knowledge_page import knowledge_page
 
 
 def write_reference(folder: Path) -> list[Path]:
-    """Write every generated page into the folder, and name them."""
-    pages = {folder / "dictionary.md": dictionary_page(load_dictionary())}
+    """Write every generated page into the folder, and name them.
+
+    Raises
+    ------
+    KnowledgeError
+        With the problems of every faulty table; then no page is written.
+    """
+    check_knowledge()
+    pages = {
+        folder / "dictionary.md": dictionary_page(load_dictionary()),
+        folder / "knowledge.md": knowledge_page(),
+    }
     for path, text in pages.items():
         write_text(text, path)
     return list(pages)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from features import builders
-from features.builders import build_features
+from features.builders import TEXT_FEATURES, build_features
 from features.dictionary import load_dictionary
 
 SHARES = (
@@ -26,6 +26,15 @@ SHARES = (
     "has_drawing",
     "has_scan",
     "concordance_unknown",
+    "support_best_lesion",
+    "support_mimics",
+    "support_unknown",
+    "drawn_leg_share",
+    "plan_unknown",
+    "plan_support",
+    "plan_misses_likeliest",
+    "unplanned_root_share",
+    "side_conflict",
     "plan_share",
     "plan_best_share",
     "plan_misses_best",
@@ -45,7 +54,7 @@ SHARES = (
     "is_on_sick_leave",
     "has_planned_modic",
 )
-NAMES = ("best_lesion", "best_mimic")
+SOURCES = ("best_lesion", "likeliest_source", "likeliest_lesion", "best_mimic")
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +76,14 @@ def same(found, expected):
 
 def test_the_invented_cases_reach_every_corner(features):
     assert 0.5 < features["share_best_lesion"].notna().mean() < 0.95
-    for name in features.drop(columns=list(NAMES)):
+    for name in features.drop(columns=list(TEXT_FEATURES)):
         values = features[name].dropna()
         assert len(values) > 20, name
         assert values.min() < values.max(), name
     assert features["best_lesion"].nunique() > 20
     assert features["best_mimic"].nunique() > 3
+    assert features["likeliest_source"].nunique() > 20
+    assert features["concordance_missing"].nunique() == 4
 
 
 def test_missing_is_found_in_every_summary_that_can_be_undefined(features):
@@ -82,9 +93,9 @@ def test_missing_is_found_in_every_summary_that_can_be_undefined(features):
 # Form
 
 
-def test_features_are_floats_except_two_that_name_a_source(features):
-    assert [name for name in features if features[name].dtype != np.float64] == list(NAMES)
-    assert {str(features[name].dtype) for name in NAMES} == {"str"}
+def test_features_are_floats_except_those_that_are_words(features):
+    assert {name for name in features if features[name].dtype != np.float64} == set(TEXT_FEATURES)
+    assert {str(features[name].dtype) for name in TEXT_FEATURES} == {"str"}
 
 
 def test_no_feature_takes_the_name_of_a_recorded_variable(features):
@@ -102,7 +113,7 @@ def test_margins_lie_between_minus_1_and_1(features):
 
 
 def test_nothing_is_infinite(features):
-    assert not np.isinf(features.drop(columns=list(NAMES)).to_numpy()).any()
+    assert not np.isinf(features.drop(columns=list(TEXT_FEATURES)).to_numpy()).any()
 
 
 def test_concordance_is_unknown_exactly_where_its_shares_are_missing(features):
@@ -149,10 +160,10 @@ def test_no_case_at_all_is_an_empty_frame_with_the_same_columns(cases, features,
 def test_the_mirror_image_of_a_patient_has_the_mirror_image_of_the_features(cases, features, params, mirror_cases):
     reflected = build_features(mirror_cases(cases), params)
     pd.testing.assert_frame_equal(
-        reflected.drop(columns=list(NAMES)), features.drop(columns=list(NAMES)), rtol=0, atol=2e-9
+        reflected.drop(columns=list(TEXT_FEATURES)), features.drop(columns=list(TEXT_FEATURES)), rtol=0, atol=2e-9
     )
     other_side = {"left": "right", "right": "left"}
-    for name in NAMES:
+    for name in TEXT_FEATURES:
         expected = [_mirrored_label(label, other_side) for label in features[name].fillna("none")]
         assert reflected[name].fillna("none").tolist() == expected
 
@@ -167,15 +178,15 @@ def _mirrored_label(label, other_side):
 
 def test_a_record_without_anything_has_no_share_and_not_a_share_of_0(params):
     nothing = build_features(pd.DataFrame(index=pd.Index(["A"], name="case_id")), params).iloc[0]
-    defined = nothing.drop(list(NAMES)).astype(float).dropna()
-    assert {name: defined[name] for name in ("has_drawing", "has_scan", "concordance_unknown")} == {
-        "has_drawing": 0, "has_scan": 0, "concordance_unknown": 1,
-    }  # fmt: skip
+    defined = nothing.drop(list(TEXT_FEATURES)).astype(float).dropna()
+    marks = {"has_drawing": 0, "has_scan": 0, "concordance_unknown": 1, "plan_unknown": 1}
+    assert {name: defined[name] for name in marks} == marks
+    assert nothing["concordance_missing"] == "pain drawing and scan"
     # What is left are the pre-test probabilities, by side, their bounds, and counts of what was done.
-    left = set(defined.index) - {"has_drawing", "has_scan", "concordance_unknown"}
+    left = set(defined.index) - set(marks)
     endings = ("_probability", "_lower", "_upper", "_tests_done")
     assert {name for name in left if not name.endswith(endings)} == {"signs_examined", "numbering_uncertain"}
-    assert nothing[list(NAMES)].isna().all()
+    assert nothing[list(SOURCES)].isna().all()
 
 
 def test_an_absent_column_is_an_empty_column(cases, features, params):

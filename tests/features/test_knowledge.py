@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
 import pytest
 
+from features import knowledge_tables
 from features.anatomy import AXIAL_ZONES, ROOT_ZONES, SITES, root_reach, site_territory
-from features.axes import LEVELS, MIMICS, REGIONS, ROOTS, SIDES
+from features.axes import FLAGGED_MIMICS, LEVELS, MIMICS, REGIONS, ROOTS, SIDES
 from features.dictionary import load_dictionary
-from features.knowledge_tables import KNOWLEDGE, STATUSES, knowledge_table
-from features.mimics import LR_CAPS, RATIO_TOLERANCE, clusters
+from features.errors import KnowledgeError
+from features.finding_evidence import finding_ratio, finding_ratios, reader_kappa
+from features.knowledge_checks import (
+    AXIAL_SOURCES,
+    RATIO_TOLERANCE,
+    SOURCED_ELSEWHERE,
+    WITHOUT_STATUS,
+    contradictions,
+)
+from features.knowledge_checks import ROOT_ZONES as CHECKED_ZONES
+from features.knowledge_review import check_knowledge
+from features.knowledge_tables import (
+    KNOWLEDGE,
+    STATUSES,
+    knowledge_table,
+    refuse,
+    refuse_duplicates,
+    refuse_gaps,
+    refuse_outside,
+    table_names,
+)
+from features.mimic_tables import LR_CAPS, clusters
 
-TABLES = sorted(path.stem for path in KNOWLEDGE.glob("*.csv"))
-SOURCED_BY_ANOTHER = {
-    "choices": "the variables that use a set of choices",
-    "mimic_items": "the cluster that a test belongs to",
-}
+TABLES = table_names()
 TYPES_NOT_GRADES = {"modic"}
 """Modic types are kinds of change: type 1 hurts more than type 3."""
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if name not in SOURCED_BY_ANOTHER])
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in SOURCED_ELSEWHERE])
 def test_every_fact_says_where_it_comes_from(name):
     table = knowledge_table(name)
     assert (table["source"].str.strip().str.len() > 0).all()
 
 
-@pytest.mark.parametrize("name", [n for n in TABLES if n not in SOURCED_BY_ANOTHER and n != "variables"])
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in WITHOUT_STATUS])
 def test_every_fact_says_how_sure_it_is(name):
     assert set(knowledge_table(name)["status"]) <= set(STATUSES)
 
@@ -74,9 +97,24 @@ def test_a_sided_site_reaches_its_own_side_alone():
 
 def test_every_source_of_pain_has_a_territory_among_the_regions():
     table = knowledge_table("territories")
-    assert set(table["pain_source"]) == set(ROOTS + AXIAL_ZONES + MIMICS)
+    assert set(table["pain_source"]) == set(ROOTS + AXIAL_ZONES + MIMICS + FLAGGED_MIMICS)
     assert set(table["region"]) <= set(REGIONS)
     assert (table.groupby("pain_source")["share"].max() >= 0.5).all()
+
+
+def test_a_published_share_says_how_many_people_are_behind_it_and_a_judgement_claims_none():
+    table = knowledge_table("territories")
+    is_published = table["status"].isin(["verified", "derived"])
+    assert is_published.sum() > 20
+    assert (table.loc[is_published, "n"] > 0).all()
+    assert table.loc[~is_published, "n"].isna().all()
+
+
+def test_a_prevalence_that_nobody_was_studied_for_says_so():
+    table = knowledge_table("asymptomatic_prevalence")
+    is_extrapolated = table["source"].str.contains("extrapolated") & (table["status"] == "derived")
+    assert is_extrapolated.sum() == 4
+    assert (is_extrapolated == (table["n"] == 0)).all()
 
 
 def test_every_region_can_be_explained_by_some_root():
@@ -137,11 +175,10 @@ def test_every_graded_finding_is_an_item_of_the_scan_with_that_grade():
         assert row.grade in codes[row.item], (row.item, row.grade)
 
 
-def test_every_abnormal_grade_has_a_weight_and_the_normal_grade_has_none():
+def test_every_grade_above_0_has_a_weight_even_if_it_is_0():
     codes = {v.item: v.codes for v in load_dictionary().predictors if v.form == "imaging"}
     for (item, zone, site_zone), rows in weights().groupby(["item", "zone", "site_zone"]):
-        abnormal = {3.0, 4.0, 5.0} if item == "disc_degeneration" else {code for code in codes[item] if code > 0}
-        assert set(rows["grade"]) == abnormal, (item, zone, site_zone)
+        assert set(rows["grade"]) == {code for code in codes[item] if code > 0}, (item, zone, site_zone)
 
 
 def test_a_higher_grade_never_weighs_less():
@@ -183,14 +220,6 @@ def test_every_root_that_is_examined_has_a_sign():
         assert set(table[table["item"] == item]["tested_root"]) == examined, item
 
 
-def test_every_mimic_test_is_known_before_the_operation_on_both_sides():
-    sides = {}
-    for variable in _predictors():
-        sides.setdefault(variable.item, set()).add(dict(variable.coordinates).get("side"))
-    for item in knowledge_table("mimic_items")["item"]:
-        assert sides.get(item) == {"left", "right"}, item
-
-
 def test_every_test_belongs_to_a_declared_cluster_and_no_cluster_is_empty():
     items, table = knowledge_table("mimic_items"), knowledge_table("mimic_clusters")
     assert set(zip(items["mimic"], items["cluster"], strict=True)) == set(
@@ -215,8 +244,8 @@ def test_stated_ratios_agree_with_stated_sensitivity_and_specificity():
 
 def test_a_positive_test_never_lowers_and_a_negative_one_never_raises_the_odds():
     table = knowledge_table("mimic_clusters")
-    assert (table["lr_positive"] > 1).all()
-    assert (table["lr_negative"] < 1).all()
+    assert (table["lr_positive"].dropna() > 1).all()
+    assert (table["lr_negative"].dropna() < 1).all()
 
 
 def test_a_ratio_from_a_tiny_study_is_capped_and_from_a_large_one_kept():
@@ -229,20 +258,402 @@ def test_a_ratio_from_a_tiny_study_is_capped_and_from_a_large_one_kept():
     assert by_name["laslett_five"].lr_negative == 0.2  # n unknown counts as tiny: 0.12 is capped
 
 
+# Published figures about findings
+
+
+def imaging_codes():
+    return {v.item: set(v.codes) for v in load_dictionary().predictors if v.form == "imaging"}
+
+
+def test_every_graded_figure_is_of_grades_that_the_dictionary_has():
+    rows = knowledge_table("finding_ratios").dropna(subset=["item"])
+    assert len(rows) > 30
+    for row in rows.itertuples():
+        assert {row.grade_from, row.grade_to} <= imaging_codes()[row.item], row.finding
+
+
+def test_every_interval_holds_its_estimate_and_is_not_of_zero_width():
+    for name in ("finding_ratios", "reader_agreement"):
+        rows = knowledge_table(name).dropna(subset=["value", "low"])
+        assert len(rows) > 10
+        assert ((rows["low"] < rows["value"]) & (rows["value"] < rows["high"])).all()
+
+
+def test_ratios_that_come_with_their_accuracy_agree_with_it():
+    rows = knowledge_table("finding_ratios")
+    figures = rows.pivot_table(index=["finding", "question"], columns="metric", values="value")
+    known = figures.dropna(subset=["sensitivity", "specificity", "lr_positive", "lr_negative"])
+    assert len(known) == 2
+    np.testing.assert_allclose(known["lr_positive"], known["sensitivity"] / (1 - known["specificity"]), rtol=0.01)
+    np.testing.assert_allclose(known["lr_negative"], (1 - known["sensitivity"]) / known["specificity"], rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("item", "low", "high"),
+    [
+        ("root_compression", 0.47, 0.51),  # Lurie 2008 twice; Pfirrmann's own readers (0.62 to 0.67) do not count
+        ("central_stenosis", 0.44, 0.73),
+        ("recess_stenosis", 0.49, 0.49),
+        ("foraminal_stenosis", 0.58, 0.58),  # not the 0.91 to 1.00 of those who devised the grading
+        ("herniation", 0.81, 0.81),
+        ("facet_arthropathy", 0.36, 0.54),
+        ("modic", 0.39, 0.59),
+        ("slip", 0.55, 0.55),
+    ],
+)
+def test_how_well_readers_agree_on_a_finding(item, low, high):
+    kappa = reader_kappa(item)
+    assert (kappa.low, kappa.high) == (low, high)
+    assert kappa.source
+
+
+@pytest.mark.parametrize("item", ["synovial_cyst", "annular_fissure", "pain", "age_years", "no_such_item"])
+def test_where_no_kappa_was_published_none_is_given(item):
+    assert reader_kappa(item) is None
+
+
+@pytest.mark.parametrize(
+    ("item", "grade", "metric", "value"),
+    [
+        ("modic", 1, "lr_positive", 10.0),
+        ("modic", 2, "lr_positive", 8.03),
+        ("modic", 1, "odds_ratio", 4.01),  # of type 1, rather than 1.62 of any Modic change
+        ("modic", 3, "odds_ratio", 1.62),
+        ("herniation", 2, "odds_ratio", 2.65),
+        ("herniation", 3, "odds_ratio", 4.38),
+        ("disc_degeneration", 5, "lr_negative", 0.15),
+        ("central_stenosis", 3, "share_with_symptoms", 0.175),
+    ],
+)
+def test_the_figure_closest_to_a_grade_is_found(item, grade, metric, value):
+    assert finding_ratio(item, grade, metric).value == value
+
+
+@pytest.mark.parametrize(
+    ("item", "grade", "metric"),
+    [("disc_degeneration", 2, "odds_ratio"), ("herniation", 0, "odds_ratio"), ("modic", 3, "lr_positive")],
+)
+def test_a_grade_without_a_published_figure_has_none(item, grade, metric):
+    assert finding_ratio(item, grade, metric) is None
+
+
+def test_figures_are_plain_numbers_with_their_people_and_source():
+    figures = finding_ratios("herniation", 1)
+    assert [(f.metric, f.value, f.low, f.high, f.n) for f in figures] == [("odds_ratio", 7.54, 1.28, 44.56, 3097)]
+    assert all(f.source and f.status in STATUSES for f in figures)
+
+
+# A faulty table is refused
+
+
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def forget():
+    """Empty every cache of the features, so that tables are read again."""
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] == "features":
+            for thing in list(vars(module).values()):
+                if hasattr(thing, "cache_clear"):
+                    thing.cache_clear()
+
+
+@pytest.fixture
+def spoil(monkeypatch, tmp_path):
+    """`spoil("territories", change)`: from now on the tables are read from a copy, that one changed."""
+    folder = shutil.copytree(KNOWLEDGE, tmp_path / "knowledge")
+    monkeypatch.setattr(knowledge_tables, "KNOWLEDGE", folder)
+
+    def change_table(name: str, change: Change) -> None:
+        table = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
+        change(table).to_csv(folder / f"{name}.csv", index=False)
+        forget()
+
+    yield change_table
+    forget()
+
+
+def without(**cells: str) -> Change:
+    """Rows with these cells are gone."""
+    return lambda table: table[~np.all([table[column] == cell for column, cell in cells.items()], axis=0)]
+
+
+def put(row: int, **cells: str) -> Change:
+    """Cells of the row on that line of the file."""
+
+    def change(table: pd.DataFrame) -> pd.DataFrame:
+        for column, cell in cells.items():
+            table.loc[row - 2, column] = cell
+        return table
+
+    return change
+
+
+def twice(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([table, table.tail(1)])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("root_reach", without(level="l4_l5", zone="foraminal"), "there is no root for l4_l5 foraminal"),
+        ("root_reach", without(level="l1_l2"), "no root for l1_l2 central, l1_l2 paracentral, l1_l2 foraminal"),
+        ("root_reach", lambda t: t.assign(reach="0"), "no root for l1_l2 central"),
+        ("territories", without(pain_source="l5"), "there is no territory for l5"),
+        ("territories", without(pain_source="hip"), "there is no territory for hip"),
+        ("asymptomatic_prevalence", without(finding="disc_bulge", age_years="40"), "prevalence for disc_bulge at 40"),
+        ("asymptomatic_prevalence", without(finding="spondylolisthesis"), "for spondylolisthesis at 20, spond"),
+        ("lesion_weights", without(item="modic", grade="3"), "there is no weight for modic at the disc grade 3"),
+        ("lesion_weights", without(item="disc_degeneration", grade="1"), "for disc_degeneration at the disc grade 1"),
+        (
+            "lesion_weights",
+            without(item="herniation", zone="foraminal", site_zone="foraminal", grade="2"),
+            "there is no weight for herniation foraminal at the foraminal grade 2",
+        ),
+    ],
+)  # fmt: skip
+def test_a_gap_is_refused_by_name(spoil, name, change, message):
+    spoil(name, change)
+    with pytest.raises(KnowledgeError, match=rf"features/knowledge/{name}\.csv: (\d+ problems)?.*{message}"):
+        knowledge_table(name)
+
+
+KEYED = [
+    "root_reach", "territories", "asymptomatic_prevalence", "lesion_weights", "root_signs", "finding_ratios",
+    "reader_agreement", "grading_systems", "red_flags",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_a_fact_that_is_stated_twice_is_refused(spoil, name):
+    spoil(name, twice)
+    last = len(pd.read_csv(KNOWLEDGE / f"{name}.csv")) + 2
+    with pytest.raises(KnowledgeError, match=rf"{name}\.csv: row {last} repeats the [a-z_, ]+ of another row"):
+        knowledge_table(name)
+
+
+def test_two_shares_for_one_place_are_an_overlap_even_if_they_differ(spoil):
+    spoil("territories", lambda table: pd.concat([table, table.head(1).assign(share="0.1")]))
+    with pytest.raises(KnowledgeError, match="repeats the pain_source, region"):
+        root_and_territory()
+
+
+def root_and_territory():
+    return root_reach(), site_territory()
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in WITHOUT_STATUS])
+@pytest.mark.parametrize(("column", "cell"), [("source", ""), ("source", "  "), ("status", "")])
+def test_a_row_without_a_source_or_a_status_is_refused_in_every_table(spoil, name, column, cell):
+    spoil(name, put(3, **{column: cell}))
+    with pytest.raises(KnowledgeError, match=rf"{name}\.csv: .*1 rows have no {column} \(first: row 3\)"):
+        knowledge_table(name)
+
+
+@pytest.mark.parametrize("column", ["source", "status"])
+def test_a_table_without_the_column_is_refused(spoil, column):
+    spoil("territories", lambda table: table.drop(columns=column))
+    with pytest.raises(KnowledgeError, match=f"there is no column {column}. Every fact says where it comes from"):
+        knowledge_table("territories")
+
+
+def test_a_table_without_a_column_of_its_own_is_refused(spoil):
+    spoil("territories", lambda table: table.drop(columns=["share", "region"]))
+    with pytest.raises(KnowledgeError, match=r"territories\.csv: there is no column region, share"):
+        knowledge_table("territories")
+
+
+def test_an_unknown_status_is_refused_with_its_row(spoil):
+    spoil("root_reach", put(4, status="certain"))
+    with pytest.raises(
+        KnowledgeError, match=r"unknown status certain\. It is one of verified, memory, .*; see row 4\."
+    ):
+        knowledge_table("root_reach")
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value", "message"),
+    [
+        ("root_reach", "reach", "1.2", "reach is outside 0 to 1 in row 2"),
+        ("territories", "share", "-0.1", "share is outside 0 to 1 in row 2"),
+        ("territories", "share", "half", "share is outside 0 to 1 in row 2"),
+        ("asymptomatic_prevalence", "prevalence", "37", "prevalence is outside 0 to 1 in row 2"),
+        ("lesion_weights", "weight", "12", "weight is outside 0 to 1 in row 2"),
+        ("reader_agreement", "high", "1.2", "high is outside -1 to 1 in row 2"),
+        ("mimic_clusters", "sensitivity", "91", "sensitivity is outside 0 to 1 in row 2"),
+        ("finding_ratios", "value", "-1", "odds_ratio: value is outside 0 to inf in row 2"),
+    ],
+)
+def test_a_value_outside_its_range_is_refused_with_its_row(spoil, name, column, value, message):
+    spoil(name, put(2, **{column: value}))
+    with pytest.raises(KnowledgeError, match=message):
+        knowledge_table(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "word", "message"),
+    [
+        ("root_reach", "zone", "lateral", r"unknown zone lateral\. It is one of .*; see row 2"),
+        ("root_reach", "root", "l6", r"unknown root l6\. It is one of .*; see row 2"),
+        ("territories", "region", "elbow", r"unknown region elbow\. It is one of .*; see row 2"),
+        ("lesion_weights", "site_zone", "pedicle", r"unknown site_zone pedicle\. It is one of .*; see row 2"),
+        ("lesion_weights", "grade", "7", "herniation paracentral at the paracentral grade 7 is no grade of the dict"),
+        ("root_signs", "root", "t12", r"unknown root t12\. It is one of .*; see row 2"),
+        ("root_signs", "item", "babinski", "babinski is no item of variables.csv"),
+        ("finding_ratios", "metric", "hazard_ratio", r"unknown metric hazard_ratio\. It is one of .*; see row 2"),
+        ("finding_ratios", "item", "schmorl", "schmorl is no item of variables.csv"),
+        ("reader_agreement", "setting", "home", r"unknown setting home\. It is one of .*; see row 2"),
+        ("red_flags", "urgency", "some day", r"unknown urgency some day\. It is one of .*; see row 2"),
+        ("red_flags", "action", "wait", "cauda_equina has more than one label, urgency or action"),
+    ],
+)
+def test_a_name_that_the_project_does_not_know_is_refused(spoil, name, column, word, message):
+    spoil(name, put(2, **{column: word}))
+    with pytest.raises(KnowledgeError, match=message):
+        knowledge_table(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put(2, value="50"), "low to high does not hold its value in row 2"),
+        (put(2, low="9"), "low to high does not hold its value in row 2"),
+        (put(2, low="44.56", high="1.28"), "low to high does not hold its value in row 2"),
+        (put(2, high=""), "low and high stand alone in row 2. An interval has two ends"),
+    ],
+)
+def test_an_interval_that_does_not_hold_its_estimate_is_refused(spoil, change, message):
+    spoil("finding_ratios", change)
+    with pytest.raises(KnowledgeError, match=message):
+        knowledge_table("finding_ratios")
+
+
+def test_a_range_of_kappas_needs_no_estimate_but_a_row_needs_one_of_them(spoil):
+    ranges = knowledge_table("reader_agreement").query("value.isna()")
+    assert len(ranges) >= 8
+    spoil("reader_agreement", put(2, value="", low="", high=""))
+    with pytest.raises(KnowledgeError, match="neither a value nor a range in row 2"):
+        knowledge_table("reader_agreement")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "message"),
+    [
+        ("lr_positive", "9.9", "a positive ratio of 9.9, but sensitivity and specificity give 3.26"),
+        ("lr_negative", "0.9", "a negative ratio of 0.9, but sensitivity and specificity give 0.32"),
+        ("sensitivity", "0.30", "a positive ratio of 3.26, but sensitivity and specificity give 1.30"),
+    ],
+)
+def test_a_ratio_that_contradicts_its_sensitivity_and_specificity_is_refused(spoil, metric, value, message):
+    table = pd.read_csv(KNOWLEDGE / "finding_ratios.csv")
+    row = table.index[(table["question"] == "herniation at surgery") & (table["metric"] == metric)][0] + 2
+    spoil("finding_ratios", put(row, value=value, low="", high=""))
+    with pytest.raises(KnowledgeError, match=message):
+        knowledge_table("finding_ratios")
+
+
+def test_a_ratio_of_a_cluster_that_contradicts_its_accuracy_is_refused_with_its_row(spoil):
+    spoil("mimic_clusters", put(2, lr_positive="9.9"))
+    with pytest.raises(KnowledgeError, match=r"mimic_clusters\.csv: row 2: a positive ratio of 9.9, .* give 4.14"):
+        knowledge_table("mimic_clusters")
+
+
+@pytest.mark.parametrize(
+    ("figures", "n"),
+    [
+        ((0.8, 0.8, 4.0, 0.25), 0),
+        ((0.8, 0.8, 4.5, 0.25), 0),  # within rounding
+        ((0.8, 0.8, 4.7, 0.25), 1),
+        ((0.8, 0.8, 5.0, 0.35), 2),
+        ((np.nan, 0.8, 99.0, 99.0), 0),
+        ((0.8, 0.8, np.nan, np.nan), 0),
+        ((1.0, 0.95, 20.0, 0.014), 0),  # a tiny ratio is compared by difference
+    ],
+)
+def test_a_ratio_may_differ_from_its_accuracy_by_rounding_and_no_more(figures, n):
+    assert RATIO_TOLERANCE == 0.15
+    assert len(contradictions(*figures)) == n
+
+
+def test_all_problems_of_a_table_are_told_at_once(spoil):
+    def change(table):
+        table = put(2, share="7", source="")(put(3, status="sure")(table))
+        return twice(table[table["pain_source"] != "s1"])
+
+    spoil("territories", change)
+    with pytest.raises(KnowledgeError) as refused:
+        knowledge_table("territories")
+    first, *lines = str(refused.value).splitlines()
+    assert first == "features/knowledge/territories.csv: 5 problems."
+    for line, words in zip(
+        lines,
+        [
+            "1 rows have no source",
+            "unknown status sure",
+            "share is outside 0 to 1",
+            "repeats the",
+            "no territory for s1",
+        ],
+        strict=True,
+    ):
+        assert words in line
+
+
+def test_all_tables_are_checked_at_once_and_none_is_faulty():
+    assert check_knowledge() == TABLES
+    assert len(TABLES) >= 16
+
+
+def test_the_faults_of_several_tables_are_told_together(spoil):
+    spoil("territories", without(pain_source="l5"))
+    spoil("root_reach", put(2, reach="3"))
+    spoil("red_flags", put(2, all_of="has_bad_luck"))
+    spoil("outcomes", put(2, source=""))
+    with pytest.raises(KnowledgeError) as refused:
+        check_knowledge()
+    told = str(refused.value)
+    for words in (
+        "territories.csv: there is no territory for l5",
+        "root_reach.csv: reach is outside 0 to 1",
+        "red_flags.csv: cauda_equina names has_bad_luck",
+        "outcomes.csv: 1 rows have no source",
+    ):
+        assert told.count(words) == 1
+
+
+def test_the_zones_that_are_checked_are_those_of_the_anatomy():
+    assert set(CHECKED_ZONES) == set(ROOT_ZONES)
+    assert set(AXIAL_SOURCES) == set(AXIAL_ZONES)
+
+
+def test_refusals_that_a_reader_can_ask_for():
+    table = pd.DataFrame({"fact": ["a", "a"], "share": [0.5, 1.5]})
+    with pytest.raises(KnowledgeError, match=r"facts\.csv: row 3 repeats the fact of another row"):
+        refuse_duplicates(table, "facts", ["fact"])
+    with pytest.raises(KnowledgeError, match=r"facts\.csv: share is outside 0 to 1 in row 3"):
+        refuse_outside(table, "facts", "share", 0, 1)
+    with pytest.raises(KnowledgeError, match=r"facts\.csv: there is no share for b, c d\."):
+        refuse_gaps("facts", "share", ["a", "b", ("c", "d")], table["fact"])
+    refuse_gaps("facts", "share", ["a"], table["fact"])
+    refuse_outside(table, "facts", "no_such_column", 0, 1)
+    refuse("facts", [])
+
+
 # Red flags
 
 
-def test_every_red_flag_is_a_yes_or_no_known_before_the_operation():
+def test_every_red_flag_asks_what_is_known_before_the_operation():
     dictionary = load_dictionary()
     for needed in knowledge_table("red_flags")["all_of"].str.split("+").explode():
-        assert dictionary[needed].type == "yes_no", needed
-        assert dictionary[needed].known == "preoperative", needed
+        name, _, threshold = needed.partition(">=")
+        assert dictionary[name].known == "preoperative", needed
+        assert dictionary[name].type == ("number" if threshold else "yes_no"), needed
 
 
-def test_every_red_flag_says_what_to_do():
+def test_every_red_flag_says_what_to_do_and_the_same_in_each_of_its_rows():
     table = knowledge_table("red_flags")
     assert table["action"].notna().all()
-    assert set(table["urgency"]) <= {"emergency", "urgent"}
+    assert len(table[["red_flag", "label", "urgency", "action"]].drop_duplicates()) == table["red_flag"].nunique()
 
 
 def _predictors():

@@ -8,6 +8,8 @@ it is on the left, so is the pre-test probability.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,18 +17,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features import mimic_tables, next_test
 from features import mimics as mimics_module
-from features.axes import MIMICS, SIDES
+from features.axes import FLAGGED_MIMICS, LABELS, MIMICS, SIDES
 from features.builders import BuilderParams, build_features
 from features.dictionary import load_dictionary
 from features.errors import KnowledgeError, ParamsError
 from features.findings import Findings
 from features.knowledge_tables import knowledge_table
-from features.mimics import clusters, mimic_evidence
+from features.mimic_tables import clusters, implied_accuracy, mimic_facts
+from features.mimic_words import flag_reasons, ratios_used
+from features.mimics import RULED, mimic_evidence, stacked
+from features.next_test import action_in_words, items_left, next_actions, next_tests, ranked_actions
+
+PRIORS = {"sacroiliac": 0.15, "piriformis": 0.05, "hip": 0.10}
 
 SIJ = ("sij_distraction", "sij_compression", "sij_thigh_thrust", "sij_gaenslen", "sij_sacral_thrust", "sij_faber")
 LASLETT_POSITIVE, LASLETT_NEGATIVE = 4.16, 0.20
 """Laslett 2003. The negative ratio is 0.12 in print; the number of patients is not known, so it is capped at 1/5."""
+
+
+def _oracle():
+    path = Path(__file__).with_name("mimic_oracle.py")
+    spec = importlib.util.spec_from_file_location("mimic_oracle", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+oracle = _oracle()
 
 
 def post_test(prior, ratio):
@@ -35,15 +54,29 @@ def post_test(prior, ratio):
     return odds / (1 + odds)
 
 
+def evidence_of(record):
+    """Evidence for one case; at least the age keeps an empty record a record."""
+    return mimic_evidence(Findings(pd.DataFrame([{"age_years": np.nan} | record])), PRIORS)
+
+
+def buttock_pain(**tests):
+    """A record of pain in the left buttock alone, with the tests named without their side."""
+    return {"pain_buttock_left": 7.0} | {f"{name}_left": float(result) for name, result in tests.items()}
+
+
 @pytest.fixture
-def examine(params):
-    """Evidence for one patient whose pain is all in the left buttock, of the tests named without their side."""
+def examine():
+    """Evidence on the left for one patient whose pain is all in the left buttock."""
 
-    def evidence(**tests):
-        record = {"pain_buttock_left": 7.0} | {f"{name}_left": float(result) for name, result in tests.items()}
-        return build_features(pd.DataFrame([record]), params).iloc[0]
+    def found(**tests):
+        evidence = evidence_of(buttock_pain(**tests))
+        return {
+            f"{mimic}_{part}": getattr(evidence, part)[0, place, 0]
+            for place, mimic in enumerate(MIMICS)
+            for part in ("probability", "lower", "upper", "tests_done")
+        }
 
-    return evidence
+    return found
 
 
 def results(text):
@@ -79,18 +112,34 @@ def test_the_published_ratio_gives_the_probability_worked_by_hand(examine):
 
 
 @pytest.mark.parametrize(
-    ("tests", "lower", "upper"),
+    ("tests", "lower", "upper", "why"),
     [
-        ("+-.-..", LASLETT_NEGATIVE, LASLETT_POSITIVE),
-        ("......", LASLETT_NEGATIVE, LASLETT_POSITIVE),
-        ("+++--.", LASLETT_POSITIVE, LASLETT_POSITIVE),
-        ("++---.", LASLETT_NEGATIVE, LASLETT_NEGATIVE),
+        ("+-.-..", LASLETT_NEGATIVE * 0.2, LASLETT_POSITIVE * 2.31, "the rest, and the one-finger test, are open"),
+        ("......", LASLETT_NEGATIVE * 0.2, LASLETT_POSITIVE * 2.31, "everything is"),
+        ("+++--.", LASLETT_POSITIVE * 0.2, LASLETT_POSITIVE * 2.31, "only the one-finger test is"),
+        ("++---.", LASLETT_NEGATIVE * 0.2, LASLETT_NEGATIVE * 2.31, "only the one-finger test is"),
+        ("+++-.-", LASLETT_POSITIVE * 0.2, LASLETT_POSITIVE * 2.31, "with sacral thrust Laslett's count, 3 positive"),
+        ("++--.+", LASLETT_NEGATIVE * 0.2, LASLETT_POSITIVE * 2.31, "sacral thrust could make it 3 of 5"),
     ],
 )
-def test_bounds_say_what_the_undone_tests_could_make_of_it(examine, tests, lower, upper):
+def test_bounds_say_what_the_undone_tests_could_make_of_it(examine, tests, lower, upper, why):
     found = examine(**results(tests))
-    assert found["sacroiliac_lower"] == pytest.approx(post_test(0.15, lower))
-    assert found["sacroiliac_upper"] == pytest.approx(post_test(0.15, upper))
+    assert found["sacroiliac_lower"] == pytest.approx(post_test(0.15, lower)), why
+    assert found["sacroiliac_upper"] == pytest.approx(post_test(0.15, upper)), why
+
+
+def test_nothing_is_open_once_every_test_is_done(examine):
+    found = examine(one_finger_psis=1, **results("++++++"))
+    worked = pytest.approx(post_test(0.15, 2.31 * LASLETT_POSITIVE))
+    assert (found["sacroiliac_lower"], found["sacroiliac_upper"]) == (worked, worked)
+
+
+def test_bounds_hold_a_probability_that_further_tests_would_replace(examine):
+    # Van der Wurff's five count (3 of 5, 4.02) until sacral thrust completes Laslett's (3 of 5 either way, 4.16).
+    found = examine(one_finger_psis=1, **results("+++-.-"))
+    assert found["sacroiliac_probability"] == pytest.approx(post_test(0.15, 2.31 * 4.02))
+    assert found["sacroiliac_lower"] == found["sacroiliac_probability"]
+    assert found["sacroiliac_upper"] == pytest.approx(post_test(0.15, 2.31 * LASLETT_POSITIVE))
 
 
 @pytest.mark.parametrize("test", SIJ)
@@ -168,10 +217,30 @@ def test_hip_tests(examine, tests, ratio, why):
     assert examine(**tests)["hip_probability"] == pytest.approx(post_test(0.10, ratio)), why
 
 
+@pytest.mark.parametrize(
+    ("age", "ratio", "why"),
+    [
+        (59, 0.2, "under 60 hip osteoarthritis is unlikely: 0.11 in print, capped at 1/5 since few were studied"),
+        (60, 1.0, "from 60 on no ratio was published"),
+        (np.nan, 1.0, "an unrecorded age says nothing"),
+    ],
+)
+def test_age_always_multiplies_and_only_for_the_hip(age, ratio, why):
+    chance = evidence_of({"pain_buttock_left": 7.0, "age_years": age, "hip_scour_left": 1.0}).probability[0, :, 0]
+    assert chance == pytest.approx([0.15, 0.05, post_test(0.10, ratio)]), why
+
+
+def test_the_bounds_keep_what_is_known_of_the_person(examine):
+    untested = evidence_of({"pain_buttock_left": 7.0, "age_years": 59})
+    hip = MIMICS.index("hip")
+    assert untested.upper[0, hip, 0] == pytest.approx(post_test(0.10, 0.2 * 5.2 * 5.7))
+    assert untested.lower[0, hip, 0] == pytest.approx(post_test(0.10, 0.2 * 0.33 * 0.71))
+
+
 def test_every_item_counts_once_for_each_mimic():
     items = knowledge_table("mimic_items").merge(knowledge_table("mimic_clusters"), on=["mimic", "cluster"])
     in_clusters = set(items.loc[items["role"] == "cluster", "item"])
-    assert in_clusters.isdisjoint(items.loc[items["role"] == "single", "item"])
+    assert in_clusters.isdisjoint(items.loc[items["role"] != "cluster", "item"])
 
 
 def test_every_item_belongs_to_one_mimic():
@@ -193,7 +262,7 @@ def test_the_pre_test_probability_lies_where_the_pain_is(params):
 
 
 def test_without_a_drawing_it_is_shared_evenly(params):
-    probability = mimic_evidence(Findings(pd.DataFrame([{"age_years": 40.0}])), params.mimic_priors).probability[0]
+    probability = mimic_evidence(Findings(pd.DataFrame([{"age_years": 70.0}])), params.mimic_priors).probability[0]
     assert probability == pytest.approx(np.array([[0.075] * 2, [0.025] * 2, [0.05] * 2]))
 
 
@@ -237,9 +306,9 @@ def test_the_threshold_itself_raises_the_flag():
     assert build_features(cases, params)["hip_flag"].tolist() == [1]
 
 
-def test_a_mimic_explains_the_pain_in_its_territory_by_its_probability(examine):
+def test_a_mimic_explains_the_pain_in_its_territory_by_its_probability(params):
     # Only the left buttock hurts: 0.94 of sacroiliac patients feel it there, 0.71 with a bad hip, 0.90 piriformis.
-    found = examine(**results("+++--."))
+    found = build_features(pd.DataFrame([buttock_pain(**results("+++--."))]), params).iloc[0]
     assert found["best_mimic"] == "sacroiliac, left"
     assert found["share_best_mimic"] == pytest.approx(post_test(0.15, LASLETT_POSITIVE) * 0.94)
 
@@ -281,9 +350,22 @@ def test_without_a_drawing_no_mimic_is_named_and_its_share_is_undefined(features
 # What must always hold
 
 
-def test_a_ratio_of_one_changes_nothing(monkeypatch, invent_cases, params):
-    idle = tuple(c._replace(lr_positive=1.0, lr_negative=1.0) for c in clusters())
-    monkeypatch.setattr(mimics_module, "clusters", lambda: idle)
+@pytest.fixture
+def idle_ratios(monkeypatch):
+    """Every published ratio replaced by 1."""
+    facts = mimic_facts()
+    stack = stacked(
+        facts._replace(clusters=tuple(c._replace(lr_positive=1.0, lr_negative=1.0) for c in facts.clusters))
+    )
+    for module in (mimics_module, next_test):
+        monkeypatch.setattr(module, "mimic_stack", lambda: stack)
+    next_test._choices.cache_clear()
+    yield
+    next_test._choices.cache_clear()
+
+
+@pytest.mark.usefixtures("idle_ratios")
+def test_a_ratio_of_one_changes_nothing(invent_cases, params):
     cases = invent_cases(200, 8)
     evidence = mimic_evidence(Findings(cases), params.mimic_priors)
     tests = [name for name in cases.columns if load_dictionary()[name].form == "examination"]
@@ -291,76 +373,441 @@ def test_a_ratio_of_one_changes_nothing(monkeypatch, invent_cases, params):
     np.testing.assert_array_equal(evidence.probability, untested.probability)
     for bound in (evidence.lower, evidence.upper):
         np.testing.assert_array_equal(bound, evidence.probability)
+    assert (next_tests(evidence).next_test == -1).all()
 
 
-def test_the_bounds_contain_the_probability(invent_cases, params):
-    evidence = mimic_evidence(Findings(invent_cases(400, 9)), params.mimic_priors)
+@pytest.fixture(scope="module")
+def invented(invent_cases):
+    return invent_cases(120, 9)
+
+
+def records_of(cases):
+    numbers = cases.select_dtypes("number").astype(float)
+    return numbers.to_dict("records")
+
+
+def test_the_arrays_agree_with_a_plain_loop_over_cases(invented):
+    evidence = mimic_evidence(Findings(invented), PRIORS)
+    chosen = next_tests(evidence)
+    numbers = [oracle.mimic_numbers(record, PRIORS) for record in records_of(invented)]
+    for part in ("probability", "lower", "upper", "tests_done", "shares", "block_flags", "flags", "flagged_shares"):
+        mimics = FLAGGED_MIMICS if part.startswith("flag") else MIMICS
+        expected = [[[found[part][mimic, side] for side in SIDES] for mimic in mimics] for found in numbers]
+        np.testing.assert_allclose(getattr(evidence, part), expected, rtol=0, atol=2e-9, err_msg=part)
+        assert np.nanstd(expected) > 0, part
+    changes = np.array([found["changes"] for found in numbers])
+    np.testing.assert_allclose(chosen.changes, changes, rtol=0, atol=1e-8)
+    assert [(a.mimic, a.side, a.name) for a in chosen.actions] == [
+        (row["mimic"], side, row["cluster"]) for row, side in oracle.actions()
+    ]
+
+
+SPARSE = st.dictionaries(
+    st.sampled_from(sorted(set(knowledge_table("mimic_items")["item"]) - {"age_years"})),
+    st.booleans(),
+    min_size=4,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SPARSE, st.sampled_from(MIMICS), st.sampled_from([45.0, 70.0]))
+def test_the_bounds_are_the_extremes_over_every_way_in_which_undone_tests_could_come_out(done, mimic, age):
+    values = {"hip_internal_rotation_deg": (40.0, 20.0), "hip_flexion_deg": (130.0, 100.0)}
+    record = {"age_years": age} | {f"{t}_left": values.get(t, (0.0, 1.0))[result] for t, result in done.items()}
+    ways = list(oracle.completions(record, mimic, "left"))
+    of_all = mimic_evidence(Findings(pd.DataFrame([record, *ways])), PRIORS)
+    place = MIMICS.index(mimic)
+    chance = of_all.probability[:, place, 0]
+    assert of_all.lower[0, place, 0] == pytest.approx(chance.min(), abs=2e-9)
+    assert of_all.upper[0, place, 0] == pytest.approx(chance.max(), abs=2e-9)
+    assert oracle.bounds_by_brute_force(record, mimic, "left", PRIORS) == pytest.approx((chance.min(), chance.max()))
+
+
+def test_the_bounds_contain_the_probability(invented):
+    evidence = mimic_evidence(Findings(invented), PRIORS)
     assert (evidence.lower <= evidence.probability).all()
     assert (evidence.probability <= evidence.upper).all()
-    assert ((evidence.lower >= 0) & (evidence.upper < 1)).all()
+    assert ((evidence.lower > 0) & (evidence.upper < 1)).all()
 
 
-TESTS = sorted(set(knowledge_table("mimic_items")["item"]) - {"hip_internal_rotation_deg", "hip_flexion_deg"})
+@pytest.mark.parametrize("prior", [1e-12, 1 - 1e-12])
+def test_a_probability_is_never_quite_0_or_1(prior):
+    extreme = mimic_evidence(Findings(pd.DataFrame([buttock_pain(fair=1)])), dict.fromkeys(MIMICS, prior))
+    for part in (extreme.probability, extreme.lower, extreme.upper):
+        assert ((part > 0) & (part < 1)).all()
+
+
+def test_left_and_right_exchanged_exchange_the_evidence(invented, mirror_cases):
+    evidence, mirrored = (mimic_evidence(Findings(cases), PRIORS) for cases in (invented, mirror_cases(invented)))
+    for part in ("probability", "lower", "upper", "tests_done", "shares", "flags", "flagged_shares", "block_flags"):
+        np.testing.assert_array_equal(getattr(evidence, part), getattr(mirrored, part)[:, :, ::-1], err_msg=part)
+    chosen, exchanged = next_tests(evidence), next_tests(mirrored)
+    half = len(chosen.actions) // 2
+    np.testing.assert_array_equal(chosen.changes, np.roll(exchanged.changes, half, axis=1))
+    np.testing.assert_array_equal(chosen.next_test_change, exchanged.next_test_change)
+
+
+def test_a_case_alone_and_no_case_at_all_are_answered(invented):
+    together, one = (mimic_evidence(Findings(cases), PRIORS) for cases in (invented, invented.iloc[7:8]))
+    for part in ("probability", "lower", "upper", "shares", "flags"):
+        np.testing.assert_array_equal(getattr(together, part)[7:8], getattr(one, part))
+    nobody = mimic_evidence(Findings(invented.iloc[:0]), PRIORS)
+    assert nobody.probability.shape == (0, len(MIMICS), len(SIDES))
+    assert next_tests(nobody).changes.shape == (0, len(next_actions()))
+
+
+TESTS = sorted(
+    set(knowledge_table("mimic_items")["item"]) - {"hip_internal_rotation_deg", "hip_flexion_deg", "age_years"}
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(TESTS), st.integers(0, 1), max_size=8), st.sampled_from(TESTS))
 def test_of_two_results_of_a_test_the_positive_one_is_never_less_likely(done, test):
     records = pd.DataFrame([{f"{n}_left": float(r) for n, r in (done | {test: v}).items()} for v in (0, 1)])
-    evidence = mimic_evidence(Findings(records), {"sacroiliac": 0.15, "piriformis": 0.05, "hip": 0.10})
+    evidence = mimic_evidence(Findings(records), PRIORS)
     assert (evidence.probability[1] >= evidence.probability[0]).all()
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from([f"{t}_{s}" for t in TESTS for s in SIDES]), st.integers(0, 1), max_size=12))
 def test_one_side_never_speaks_for_the_other(done):
-    priors = {"sacroiliac": 0.15, "piriformis": 0.05, "hip": 0.10}
     left_only = {name: result for name, result in done.items() if name.endswith("left")}
-    with_right, without = (mimic_evidence(Findings(pd.DataFrame([{"age_years": 40.0} | d])), priors)
+    with_right, without = (mimic_evidence(Findings(pd.DataFrame([{"age_years": 40.0} | d])), PRIORS)
                            for d in (done, left_only))  # fmt: skip
     for field in ("probability", "lower", "upper", "tests_done"):
         np.testing.assert_array_equal(getattr(with_right, field)[:, :, 0], getattr(without, field)[:, :, 0])
+
+
+# What counted
+
+
+def test_the_ratios_that_count_multiply_to_the_probability(invented):
+    evidence = mimic_evidence(Findings(invented), PRIORS)
+    prior = mimic_evidence(Findings(invented.filter(regex="^pain_")), PRIORS).probability
+    for case in range(0, len(invented), 9):
+        product = np.ones((len(MIMICS), len(SIDES)))
+        for used in ratios_used(evidence, case):
+            product[MIMICS.index(used.mimic), SIDES.index(used.side)] *= used.ratio
+        assert post_test(prior[case], product) == pytest.approx(evidence.probability[case], abs=1e-7)
+
+
+def test_a_ratio_that_counts_says_what_it_rests_on():
+    evidence = evidence_of(buttock_pain(one_finger_psis=0, **results("++.+..")) | {"age_years": 50.0})
+    words = [used.in_words for used in ratios_used(evidence, 0)]
+    assert words == [
+        "sacroiliac joint, left: five sacroiliac provocation tests, 3 positive of 3 done of 5, LR 4.16 (n unknown)",
+        "sacroiliac joint, left: one-finger test for the PSIS, 0 positive of 1 done of 1, LR 0.20 (n = 38)",
+        "hip joint, left: age of 60 or over, 0 positive of 1 done of 1, LR 0.20 (n unknown)",
+        "hip joint, right: age of 60 or over, 0 positive of 1 done of 1, LR 0.20 (n unknown)",
+    ]
+
+
+def test_a_ratio_that_says_nothing_says_why():
+    evidence = evidence_of(buttock_pain(sij_gaenslen=1) | {"age_years": 70.0})
+    words = [used.in_words for used in ratios_used(evidence, 0) if used.side == "left"]
+    assert words == [
+        "sacroiliac joint, left: five sacroiliac provocation tests, 1 positive of 1 done of 5, undecided",
+        "hip joint, left: age of 60 or over, 1 positive of 1 done of 1, for which no ratio was published",
+    ]
+
+
+# Mimics flagged by rule, and blocks
+
+
+@pytest.mark.parametrize(
+    ("mimic", "record", "flag", "why"),
+    [
+        ("trochanteric_pain", {"pain_lateral_hip_left": 5, "trochanter_tenderness_left": 1}, 1, "pain and tenderness"),
+        ("trochanteric_pain", {"pain_lateral_hip_left": 5, "single_leg_stance_pain_left": 1}, 1, "pain on one leg"),
+        ("trochanteric_pain", {"pain_lateral_hip_left": 5, "trochanter_tenderness_left": 0}, 0, "not tender"),
+        ("trochanteric_pain", {"pain_lateral_hip_left": 5}, np.nan, "pain there, and nobody examined it"),
+        ("trochanteric_pain", {"pain_buttock_left": 5, "trochanter_tenderness_left": 1}, 0, "no pain there"),
+        ("trochanteric_pain", {"trochanter_tenderness_left": 1}, np.nan, "tender, and no drawing"),
+        ("trochanteric_pain", {"pain_lateral_hip_left": 5, "trochanter_tenderness_right": 1}, np.nan, "other side"),
+        ("vascular_claudication", {"pain_posterior_leg_left": 4, "is_relieved_by_standing_still": 1}, 1, "Nadeau 2013"),
+        ("vascular_claudication", {"pain_buttock_left": 4, "is_relieved_by_standing_still": 1}, 0, "not the calf"),
+        ("vascular_claudication", {"pain_posterior_leg_left": 4, "is_relieved_by_standing_still": 0}, 0, "no relief"),
+        ("vascular_claudication", {"pedal_pulse_left": 0}, 1, "no pulse"),
+        ("vascular_claudication", {"pedal_pulse_left": 1}, 0, "a weak pulse is a pulse"),
+        ("vascular_claudication", {"ankle_brachial_index_left": 0.90}, 1, "0.90 or less"),
+        ("vascular_claudication", {"ankle_brachial_index_left": 0.91, "pedal_pulse_left": 2}, 0, "both normal"),
+        ("vascular_claudication", {"ankle_brachial_index_right": 0.5}, np.nan, "the other leg"),
+        ("peripheral_neuropathy", {"has_stocking_numbness": 1}, 1, "stocking numbness"),
+        ("peripheral_neuropathy", {"monofilament_loss_left": 1, "monofilament_loss_right": 1}, 1, "both sides"),
+        ("peripheral_neuropathy", {"monofilament_loss_left": 1, "monofilament_loss_right": 0}, 0, "one side is a root"),
+        ("peripheral_neuropathy", {"monofilament_loss_left": 1}, np.nan, "the other side was not examined"),
+        ("peripheral_neuropathy", {"has_polyneuropathy": 1, "has_stocking_numbness": 0}, 1, "known"),
+        ("other_hip_disease", {"hip_osteoarthritis_grade_left": 3}, 1, "grade 3"),
+        ("other_hip_disease", {"hip_osteoarthritis_grade_left": 2}, 0, "grade 2"),
+        ("other_hip_disease", {"hip_block_relief_left": 50}, 1, "half of the pain gone"),
+        (
+            "other_hip_disease",
+            {"has_limp": 1, "pain_groin_left": 6, "hip_internal_rotation_deg_left": 15},
+            1, "limp, groin pain, stiff hip",
+        ),
+        (
+            "other_hip_disease",
+            {"has_limp": 1, "pain_groin_left": 6, "hip_internal_rotation_deg_left": 16},
+            0, "the hip turns",
+        ),
+        ("other_hip_disease", {"has_limp": 1, "pain_groin_left": 6}, np.nan, "the hip was not examined"),
+        ("sacroiliac", {"sij_block_relief_left": 80}, 1, "relief by a block"),
+        ("sacroiliac", {"sij_block_relief_left": 49}, 0, "less than half"),
+        ("sacroiliac", {"sij_block_relief_right": 80}, np.nan, "the other side"),
+        ("piriformis", {"piriformis_block_relief_left": 50}, 1, "half"),
+        ("hip", {"hip_block_relief_left": 0}, 0, "none"),
+    ],
+)  # fmt: skip
+def test_a_flag_is_raised_by_rule(mimic, record, flag, why):
+    evidence = evidence_of({name: float(value) for name, value in record.items()})
+    found = evidence.flags if mimic in FLAGGED_MIMICS else evidence.block_flags
+    mimics = FLAGGED_MIMICS if mimic in FLAGGED_MIMICS else MIMICS
+    assert found[0, mimics.index(mimic), 0] == pytest.approx(flag, nan_ok=True), why
+
+
+def test_every_rule_is_raised_by_some_worked_case():
+    marks = test_a_flag_is_raised_by_rule.pytestmark[0].args[1]
+    told = [reason for _, record, *_ in marks for reason in flag_reasons(evidence_of(record), 0)]
+    names = {reason.split(": ", 1)[1] for reason in told if ", left: " in reason}
+    assert names == {rule.name for rule in mimic_facts().rules}
+
+
+def test_a_block_flags_and_leaves_the_probability_alone(examine):
+    assert examine(sij_block_relief=80)["sacroiliac_probability"] == pytest.approx(0.15)
+
+
+def test_reasons_name_the_mimic_the_side_and_what_holds():
+    evidence = evidence_of({"pedal_pulse_right": 0.0, "has_stocking_numbness": 1.0})
+    assert flag_reasons(evidence, 0) == (
+        "vascular claudication, right: no pedal pulse",
+        "peripheral neuropathy, left: stocking numbness or burning feet",
+        "peripheral neuropathy, right: stocking numbness or burning feet",
+    )
+
+
+def test_a_flagged_mimic_shows_the_share_of_the_pain_in_its_territory():
+    evidence = evidence_of({"pain_lateral_hip_left": 6.0, "pain_low_back_left": 2.0})
+    share = evidence.flagged_shares[0, FLAGGED_MIMICS.index("trochanteric_pain")]
+    assert share == pytest.approx([0.95 * 6 / 8, 0.0])
+    assert np.isnan(evidence_of({}).flagged_shares).all()
+
+
+def test_every_flagged_mimic_has_a_label_and_a_rule_and_no_probability():
+    assert set(FLAGGED_MIMICS) <= set(LABELS)
+    assert {rule.mimic for rule in mimic_facts().rules} == set(RULED)
+    assert {cluster.mimic for cluster in clusters()} == set(MIMICS)
+
+
+# The next test
+
+
+def change_by_hand(before, ratios, sensitivity, specificity):
+    """Mean distance between the probability before and after a test, over its two results."""
+    positive = before * sensitivity + (1 - before) * (1 - specificity)
+    after = [post_test(before, ratio) for ratio in ratios]
+    return positive * abs(after[0] - before) + (1 - positive) * abs(after[1] - before)
+
+
+def changes_of(record):
+    tests = next_tests(evidence_of(record))
+    return dict(zip([(a.name, a.side) for a in tests.actions], tests.changes[0], strict=True)), tests
+
+
+def test_the_expected_change_of_a_test_is_worked_by_hand():
+    # FAIR, prior 0.05 on the left: P(positive) = 0.05 x 0.881 + 0.95 x 0.168 = 0.20365.
+    # Positive: odds 0.05263 x 5.24 = 0.27579, 0.21617. Negative: 0.05263 x 0.14 = 0.00737, 0.00732.
+    # 0.20365 x 0.16617 + 0.79635 x 0.04268 = 0.06783
+    changes, _ = changes_of(buttock_pain())
+    assert changes["fair", "left"] == pytest.approx(0.06783, abs=5e-6)
+    assert changes["fair", "left"] == pytest.approx(change_by_hand(0.05, (5.24, 0.14), 0.881, 0.832))
+    assert changes["laslett_five", "left"] == pytest.approx(
+        change_by_hand(0.15, (LASLETT_POSITIVE, LASLETT_NEGATIVE), 0.91, 0.78)
+    )
+
+
+def test_where_only_the_ratios_were_published_the_accuracy_follows_from_them():
+    assert implied_accuracy(0.9 / 0.3, 0.1 / 0.7) == pytest.approx((0.9, 0.7))
+    assert np.isnan(implied_accuracy(1.0, 1.0)).all()
+    sensitivity, specificity = implied_accuracy(3.4, 0.19)
+    changes, _ = changes_of(buttock_pain())
+    assert changes["altman_motion", "left"] == pytest.approx(change_by_hand(0.10, (3.4, 0.2), sensitivity, specificity))
+
+
+@pytest.mark.parametrize(
+    ("tests", "action", "why"),
+    [
+        ("+++--.", "laslett_five", "it is done"),
+        ("++.+..", "laslett_five", "3 of 3 positive: the rest cannot change it"),
+        ("---...", "laslett_five", "2 undone tests cannot make 3 positive"),
+        ("+++--.", "van_der_wurff_five", "Laslett's five are complete and come first"),
+        ("+++--.", "laslett_four", "the same"),
+        ("++--..", "van_der_wurff_five", None),
+    ],
+)
+def test_nothing_is_expected_of_an_action_that_is_done_decided_or_would_not_count(tests, action, why):
+    changes, _ = changes_of(buttock_pain(**results(tests)))
+    assert np.isnan(changes[action, "left"]) == (why is not None), why
+
+
+def test_a_single_test_that_would_not_count_beside_an_earlier_one_is_no_action():
+    changes, _ = changes_of(buttock_pain(hip_groin_pain_on_abduction=0))
+    assert np.isnan(changes["groin_on_abduction", "left"])
+    assert np.isnan(changes["adduction_limited", "left"])
+    changes, _ = changes_of(buttock_pain(hip_adduction_limited=1))
+    assert changes["groin_on_abduction", "left"] > 0
+
+
+def test_the_best_action_is_named_in_words_with_what_is_left_of_it():
+    record = buttock_pain(**results("+-.+..")) | {"pain_buttock_right": 0.0}
+    evidence = evidence_of(record)
+    tests = next_tests(evidence)
+    action = tests.actions[tests.next_test[0]]
+    left = items_left(evidence, 0, action)
+    assert left == ("sij_thigh_thrust", "sij_sacral_thrust")
+    assert (
+        action_in_words(action, left)
+        == "finish the five sacroiliac provocation tests, left: thigh thrust, sacral thrust"
+    )
+    assert tests.next_test_change[0] == np.nanmax(tests.changes[0])
+
+
+def test_the_best_few_are_ranked_with_the_change_expected_of_each():
+    evidence = evidence_of(buttock_pain())
+    ranked = ranked_actions(evidence, next_tests(evidence), 0, most=4)
+    assert ranked[0][0] == (
+        "do the five sacroiliac provocation tests, left: distraction, compression, thigh thrust, Gaenslen, "
+        "sacral thrust"
+    )
+    assert [change for _, change in ranked] == sorted((change for _, change in ranked), reverse=True)
+    assert "do the FAIR test, left" in [
+        words for words, _ in ranked_actions(evidence, next_tests(evidence), 0, most=99)
+    ]
+
+
+def test_where_every_test_is_done_there_is_no_next_one():
+    done = {f"{item}_{side}": 0.0 for item in TESTS for side in SIDES}
+    done |= {f"{m}_{side}": 90.0 for m in ("hip_internal_rotation_deg", "hip_flexion_deg") for side in SIDES}
+    tests = next_tests(evidence_of({"pain_buttock_left": 7.0} | done))
+    assert tests.next_test.tolist() == [-1]
+    assert tests.next_test_change.tolist() == [0.0]
+    assert np.isnan(tests.changes).all()
+
+
+def test_the_painful_side_is_examined_first():
+    tests = next_tests(evidence_of({"pain_buttock_right": 7.0}))
+    assert tests.actions[tests.next_test[0]].side == "right"
+
+
+@settings(max_examples=40, deadline=None)
+@given(SPARSE)
+def test_a_change_is_expected_only_of_an_action_of_which_something_is_left(done):
+    record = buttock_pain(**{t: r for t, r in done.items() if not t.endswith("_deg")})
+    evidence = evidence_of(record)
+    tests = next_tests(evidence)
+    assert ((tests.changes >= 0) & (tests.changes < 1) | np.isnan(tests.changes)).all()
+    for action, change in zip(tests.actions, tests.changes[0], strict=True):
+        assert bool(items_left(evidence, 0, action)) or np.isnan(change)
 
 
 # Faulty tables and parameters are refused
 
 
 @pytest.fixture
-def clusters_with(monkeypatch):
+def facts_with(monkeypatch):
     def load(table, change):
         def changed(name):
             return change(knowledge_table(name).copy()) if name == table else knowledge_table(name)
 
-        monkeypatch.setattr(mimics_module, "knowledge_table", changed)
-        return clusters.__wrapped__()
+        monkeypatch.setattr(mimic_tables, "knowledge_table", changed)
+        return mimic_facts.__wrapped__()
 
     return load
+
+
+def twice(table):
+    return pd.concat([table, table]).reset_index(drop=True)
+
+
+def first(column, value):
+    """The table with one cell of its first row changed."""
+
+    def change(table):
+        table[column] = table[column].astype(object)
+        table.loc[0, column] = value
+        return table.infer_objects()
+
+    return change
 
 
 @pytest.mark.parametrize(
     ("table", "change", "message"),
     [
-        ("mimic_clusters", lambda t: t.assign(lr_positive=9.9), "laslett_five states a ratio of 9.9, but its sens"),
-        ("mimic_clusters", lambda t: t.assign(mimic="knee"), "unknown mimics knee"),
-        ("mimic_clusters", lambda t: t.assign(positives_needed=6), "laslett_five has fewer items than it needs"),
-        ("mimic_clusters", lambda t: pd.concat([t, t]).reset_index(drop=True), "repeats the mimic, cluster"),
-        ("mimic_items", lambda t: pd.concat([t, t]).reset_index(drop=True), "repeats the mimic, cluster, item"),
+        ("mimic_clusters", first("lr_positive", 9.9), "laslett_five: a positive ratio of 9.9, but sensitivity and"),
+        ("mimic_clusters", first("mimic", "knee"), "unknown mimic knee"),
+        ("mimic_clusters", first("role", "pair"), "unknown role pair"),
+        ("mimic_clusters", first("positives_needed", 6), "laslett_five has fewer items than it needs"),
+        ("mimic_clusters", first("positives_needed", 0), "laslett_five has fewer items than it needs positive, or"),
+        ("mimic_clusters", first("lr_negative", np.nan), "laslett_five has no usable ratio"),
+        ("mimic_clusters", first("lr_negative", 1.5), "laslett_five: a positive result would lower the odds"),
+        ("mimic_clusters", first("sensitivity", 91), "laslett_five has a sensitivity of 91"),
+        ("mimic_clusters", first("n", 0), "laslett_five rests on 0 patients"),
+        ("mimic_clusters", first("role", "single"), "laslett_five is a single test but has 5 items"),
+        ("mimic_clusters", lambda t: t[t["mimic"] != "hip"], "no cluster for hip"),
+        ("mimic_clusters", twice, "repeats the mimic, cluster"),
+        ("mimic_items", twice, "repeats the mimic, cluster, item"),
+        ("mimic_items", first("item", "knee_jerk"), "laslett_five: the dictionary has no knee_jerk"),
+        ("mimic_items", first("item", "has_limp"), "has_limp is recorded for no side, not both sides"),
+        ("mimic_items", first("item", "fair"), "fair counts for piriformis, sacroiliac: it has one owner"),
+        ("mimic_items", first("item", "one_finger_psis"), "one_finger_psis counts in a cluster and alone"),
+        ("mimic_items", first("cluster", "laslett_nine"), "laslett_nine, which mimic_clusters.csv does not declare"),
+        ("mimic_items", first("rule", "=="), "unknown rule =="),
+        ("mimic_items", first("threshold", np.nan), "sij_distraction of laslett_five has no threshold"),
+        ("mimic_tests", first("lr_positive", 9.9), "distraction test: familiar pain: a positive ratio of 9.9"),
+        ("mimic_tests", first("label", np.nan), "no label for sij_distraction"),
+        ("mimic_tests", first("item", "sij_dance"), "read from sij_dance, which the dictionary lacks"),
+        ("mimic_tests", first("item", np.nan), "is used, and names no item"),
+        ("mimic_tests", first("use", "somehow"), "unknown use somehow"),
+        ("mimic_tests", twice, "repeats the mimic, finding"),
+        ("mimic_rules", first("mimic", "knee"), "unknown mimic knee"),
+        ("mimic_rules", first("side", "both"), "unknown side both"),
+        ("mimic_rules", first("rule", "~"), "unknown rule ~"),
+        ("mimic_rules", first("region", "elbow"), "unknown region elbow"),
+        ("mimic_rules", first("item", "sij_dance"), "the dictionary has no sij_dance"),
+        ("mimic_rules", first("item", "pain"), "the dictionary has no pain known before"),
+        ("mimic_rules", first("side", "none"), "sij_block_relief is recorded for both sides, not no side"),
+        ("mimic_rules", first("threshold", np.nan), "sij_block_relief has no threshold"),
+        ("mimic_rules", lambda t: t[t["mimic"] != "trochanteric_pain"], "no rule for trochanteric_pain"),
+        ("mimic_rules", twice, "repeats the mimic, alternative"),
+        ("mimic_priors", first("low", 0.0), "has a probability outside"),
+        ("mimic_priors", first("high", 1.0), "has a probability outside"),
+        ("mimic_priors", first("low", 0.5), "its low 0.5 is above its high 0.3"),
+        ("mimic_priors", lambda t: t[t["mimic"] != "hip"], "no pre-test probability for hip"),
+        ("territories", lambda t: t[t["pain_source"] != "trochanteric_pain"], "no territory for trochanteric_pain"),
     ],
 )
-def test_a_faulty_table_of_clusters_is_refused(clusters_with, table, change, message):
+def test_a_faulty_table_of_mimics_is_refused(facts_with, table, change, message):
     with pytest.raises(KnowledgeError, match=message):
-        clusters_with(table, change)
+        facts_with(table, change)
+
+
+def test_all_that_is_wrong_is_told_at_once(facts_with):
+    with pytest.raises(KnowledgeError) as told:
+        facts_with("mimic_clusters", lambda t: first("positives_needed", 6)(first("lr_positive", 9.9)(t)))
+    assert "a positive ratio of 9.9" in str(told.value)
+    assert "fewer items than it needs" in str(told.value)
 
 
 @pytest.mark.parametrize(
     ("n", "positive", "negative"),
     [(np.nan, 5.0, 0.2), (49, 5.0, 0.2), (50, 10.0, 0.1), (99, 10.0, 0.1), (100, 20.0, 0.05)],
 )
-def test_a_ratio_is_capped_by_the_size_of_its_study(clusters_with, n, positive, negative):
+def test_a_ratio_is_capped_by_the_size_of_its_study(facts_with, n, positive, negative):
     def extreme(table):
         return table.assign(n=n, lr_positive=99.0, lr_negative=0.001, sensitivity=np.nan, specificity=np.nan)
 
-    assert {(c.lr_positive, c.lr_negative) for c in clusters_with("mimic_clusters", extreme)} == {(positive, negative)}
+    found = facts_with("mimic_clusters", extreme).clusters
+    assert {(c.lr_positive, c.lr_negative) for c in found} == {(positive, negative)}
 
 
 @pytest.mark.parametrize(

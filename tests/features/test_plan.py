@@ -160,3 +160,79 @@ def test_the_worst_disc_and_modic_change_of_the_planned_levels_alone_count(hold_
     assert (both["worst_planned_disc_grade"], both["has_planned_modic"]) == (5, 1)
     unread = hold_plan(scan, planned_fusion_l3_l4=1.0)
     assert unread[["worst_planned_disc_grade", "has_planned_modic"]].isna().all()
+
+
+# Concordance, the root left behind, and the side
+
+
+def test_concordance_is_the_support_of_what_the_plan_reaches(hold_plan):
+    right = hold_plan(RECESS_L4_L5_LEFT, planned_decompression_l4_l5_left=1.0)
+    wrong = hold_plan(RECESS_L4_L5_LEFT, planned_decompression_l4_l5_right=1.0)
+    assert right["plan_support"] == pytest.approx(right["support_best_lesion"])
+    assert right["plan_support"] > 0.8
+    assert wrong["plan_support"] == 0
+
+
+def test_two_planned_levels_have_the_support_of_both(hold_plan):
+    lesions = {"recess_stenosis_l4_l5_left": 3.0, "recess_stenosis_l5_s1_left": 3.0}
+    plans = ({"planned_decompression_l4_l5_left": 1.0}, {"planned_decompression_l5_s1_left": 1.0})
+    one, other = (hold_plan(lesions, **plan)["plan_support"] for plan in plans)
+    both = hold_plan(lesions, **plans[0], **plans[1])["plan_support"]
+    assert both == pytest.approx(one + other)
+
+
+def test_a_caught_root_outside_the_plan_is_the_wrong_level_risk(hold_plan):
+    # L5 is caught at L4-L5; the plan opens L3-L4, where L4 is.
+    lesions = {"recess_stenosis_l4_l5_left": 3.0, "recess_stenosis_l3_l4_left": 3.0}
+    wrong = hold_plan(lesions, planned_decompression_l3_l4_left=1.0)
+    right = hold_plan(lesions, planned_decompression_l4_l5_left=1.0)
+    both = hold_plan(lesions, planned_decompression_l3_l4_left=1.0, planned_decompression_l4_l5_left=1.0)
+    assert wrong["unplanned_root_share"] > right["unplanned_root_share"] > 0
+    assert both["unplanned_root_share"] == 0
+
+
+def test_a_root_freed_at_one_of_two_places_is_still_caught_at_the_other(hold_plan):
+    # L5 is caught in the recess at L4-L5 and, more, in the foramen at L5-S1.
+    lesions = {"recess_stenosis_l4_l5_left": 2.0, "foraminal_stenosis_l5_s1_left": 3.0}
+    assert hold_plan(lesions, planned_decompression_l4_l5_left=1.0)["unplanned_root_share"] > 0
+
+
+@pytest.mark.parametrize(
+    ("pain", "plan", "conflict", "why"),
+    [
+        (LEFT_L5_PAIN, {"planned_decompression_l4_l5_right": 1.0}, 1, "pain on the left, plan on the right"),
+        (LEFT_L5_PAIN, {"planned_decompression_l4_l5_left": 1.0}, 0, "both on the left"),
+        (
+            LEFT_L5_PAIN, {"planned_decompression_l4_l5_left": 1.0, "planned_decompression_l4_l5_right": 1.0}, 0,
+            "both sides planned",
+        ),
+        (
+            LEFT_L5_PAIN | {"pain_posterior_leg_right": 6.0}, {"planned_decompression_l4_l5_right": 1.0}, 0,
+            "pain in both legs",
+        ),
+        (BACK_PAIN, {"planned_decompression_l4_l5_right": 1.0}, np.nan, "no leg pain"),
+        (LEFT_L5_PAIN, {"planned_fusion_l4_l5": 1.0}, np.nan, "nothing to decompress"),
+    ],
+)  # fmt: skip
+def test_a_plan_on_the_painless_side_conflicts(hold_plan, pain, plan, conflict, why):
+    assert hold_plan(RECESS_L4_L5_LEFT, pain, **plan)["side_conflict"] == pytest.approx(conflict, nan_ok=True), why
+
+
+def test_a_plan_without_levels_is_marked(hold_plan):
+    assert hold_plan(RECESS_L4_L5_LEFT)["plan_unknown"] == 1
+    assert hold_plan(RECESS_L4_L5_LEFT, planned_procedure="decompression")["plan_unknown"] == 1
+    assert hold_plan(RECESS_L4_L5_LEFT, planned_fusion_l4_l5=1.0)["plan_unknown"] == 0
+
+
+@pytest.mark.parametrize(
+    ("lesions", "pain", "missing"),
+    [
+        (RECESS_L4_L5_LEFT, {}, "pain drawing"),
+        ({}, LEFT_L5_PAIN, "scan"),
+        ({}, {}, "pain drawing and scan"),
+        (RECESS_L4_L5_LEFT, {"pain_buttock_left": 0.0}, "pain in the drawing"),
+    ],
+)
+def test_what_is_missing_for_concordance_is_named(hold_plan, lesions, pain, missing):
+    found = hold_plan(lesions, pain)
+    assert (found["concordance_unknown"], found["concordance_missing"]) == (1, missing)

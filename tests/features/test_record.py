@@ -76,6 +76,68 @@ def test_an_unknown_column_that_is_like_no_other_is_to_be_left_out():
     assert "Leave the column out" in only(wrong_columns(["shoe_size"], "preoperative", [])).to_do
 
 
+LEVELS = "The levels are l1_l2, l2_l3, l3_l4, l4_l5, l5_s1."
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("herniation_l7_s1_paracentral_left", f"names the level l7_s1, for which there is no column. {LEVELS}"),
+        ("herniation_l7_paracentral_left", f"names the level l7, for which there is no column. {LEVELS}"),
+        ("central_stenosis_t12_l1", f"names the level t12_l1, for which there is no column. {LEVELS}"),
+        ("slip_l5", f"names the level l5, for which there is no column. {LEVELS}"),
+        ("power_l6_left", "names the root l6, for which there is no column. The roots are l2, l3, l4, l5, s1."),
+        ("reflex_l5_left", "names the root l5, for which there is no column. The roots are l4, s1."),
+        ("pain_elbow_left", "names the region elbow, for which there is no column. The regions are low_back, buttock"),
+        (
+            "herniation_l4_l5_lateral_left",
+            "names the zone lateral, for which there is no column. The zones are central,",
+        ),
+        ("slip", f"does not say which level. There is one column for each, such as slip_l1_l2: {LEVELS[15:]}"),
+        (
+            "herniation_l4_l5_left",
+            "does not say which zone. There is one column for each, such as herniation_l4_l5_para",
+        ),
+    ],
+)
+def test_a_place_that_there_is_not_is_named_with_those_there_are(name, message):
+    problem = only(wrong_columns([name], "preoperative", []))
+    assert (problem.kind, problem.rule) == (ColumnsError, "unknown_column")
+    assert f"{name} {message}" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("slr", "does not say which side. There is one column for each side, slr_left and slr_right."),
+        ("slr_both", "names the side both. There is one column for each side, slr_left and slr_right; what holds"),
+        ("slr_l", "names the side l. There is one column for each side, slr_left and slr_right."),
+        (
+            "herniation_l4_l5_paracentral_both",
+            "names the side both. There is one column for each side, herniation_l4_l5_paracentral_left and "
+            "herniation_l4_l5_paracentral_right; what holds for both stands in both.",
+        ),
+        ("pain_buttock_bilateral", "one column for each side, pain_buttock_left and pain_buttock_right; what holds"),
+        ("planned_decompression_l4_l5", "does not say which side. There is one column for each side, planned_decomp"),
+        ("followup_slr_both", "one column for each side, followup_slr_left and followup_slr_right"),
+    ],
+)
+def test_a_side_that_is_no_side_is_answered_with_both_columns(name, message):
+    problem = only(wrong_columns([name], "preoperative", []))
+    assert (problem.kind, problem.column) == (ColumnsError, name)
+    assert message in str(problem)
+
+
+@pytest.mark.parametrize("name", ["slip_grade", "shoe_size", "l4_l5", "pain", "herniation", "left"])
+def test_a_name_that_is_like_no_place_is_merely_unknown(name):
+    assert "is not in the dictionary" in str(only(wrong_columns([name], "preoperative", [])))
+
+
+def test_every_declared_column_stands_where_it_says():
+    for variable in load_dictionary().predictors:
+        assert wrong_columns([variable.name], "preoperative", []) == [], variable.name
+
+
 def test_a_column_that_stands_twice_is_refused_once():
     problem = only(wrong_columns(["odi", "odi"], "preoperative", []))
     assert (problem.rule, problem.what) == ("repeated_column", "stands 2 times")
@@ -142,6 +204,73 @@ def test_what_cannot_be_read_is_named_by_its_line_and_never_quoted(column, bad, 
     assert cases[column].isna().tolist() == [False, True]
 
 
+# Grades of another system, and sides where a value is meant
+
+SCHIZAS = "Expected: 0 (grade A), 1 (grade B), 2 (grade C), 3 (grade D)."
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "system"),
+    [
+        ("central_stenosis_l4_l5", ["C", "a", "grade D"], "of Schizas, usually written A to D."),
+        ("central_stenosis_l4_l5", ["moderate", "severe", "none"], "of Schizas, usually written A to D."),
+        ("disc_degeneration_l4_l5", ["IV", "iii", "grade V"], "of Pfirrmann (disc), usually written I to V."),
+        ("foraminal_stenosis_l4_l5_left", ["mild", "B", "II"], "of Lee, usually written 0 to 3."),
+        ("slip_l5_s1", ["I", "II", "Grade III"], "of Meyerding, usually written I to IV."),
+        ("modic_l4_l5", ["type I", "II", "III"], "of Modic, usually written type 1 to 3."),
+    ],
+)
+@pytest.mark.parametrize("door", ["a file", "a request"])
+def test_a_grade_in_letters_roman_numerals_or_words_is_refused_and_not_translated(door, column, written, system):
+    if door == "a file":
+        cases, problems = typed_cases(text_cases(**{column: ["1", *written, None]}))
+        assert cases[column].isna().tolist() == [False, True, True, True, True]
+    else:
+        problems = value_problems(pd.DataFrame({column: [1, *written, None]}, dtype=object), first_row=2)
+    problem = only(problems)
+    assert (problem.kind, problem.rule, problem.rows) == (ValuesError, "other_grading", (3, 4, 5))
+    assert "holds a grade that is no number in 3 rows (3, 4, 5). Translate it, since nothing is translated" in str(
+        problem
+    )
+    assert str(problem).endswith(f"The column is in the grading {system}")
+
+
+def test_a_schizas_letter_is_answered_with_what_each_letter_is_here():
+    _, problems = typed_cases(text_cases(central_stenosis_l4_l5=["C"]))
+    assert SCHIZAS in str(only(problems))
+
+
+def test_a_number_of_another_grading_is_refused_with_the_system_of_the_column():
+    problem = only(value_problems(pd.DataFrame({"central_stenosis_l4_l5": [0.0, 4.0]})))
+    assert problem.rule == "not_a_choice"
+    assert (
+        "Choices: 0 (grade A), 1 (grade B), 2 (grade C), 3 (grade D). The column is in the grading of Schizas"
+        in str(problem)
+    )
+
+
+@pytest.mark.parametrize("written", ["both", "Left", "bilateral"])
+def test_a_side_where_a_result_is_meant_is_refused_with_both_columns(written):
+    _, problems = typed_cases(text_cases(slr_left=["1", written]))
+    problem = only(problems)
+    assert (problem.rule, problem.rows) == ("side_as_value", (3,))
+    assert "There is one column for each side, slr_left and slr_right; what holds for both stands in both." in str(
+        problem
+    )
+
+
+def test_a_letter_in_an_answer_is_no_grade_of_another_system():
+    _, problems = typed_cases(text_cases(has_diabetes=["D"], age_years=["old"]))
+    assert [p.rule for p in problems] == ["not_a_number", "not_a_number"]
+
+
+def test_each_way_of_being_no_number_is_told_with_its_own_rows():
+    _, problems = typed_cases(text_cases(disc_degeneration_l4_l5=["IV", "left", "worn", "3"]))
+    assert {p.rule: p.rows for p in problems} == {
+        "side_as_value": (3,), "other_grading": (2,), "not_a_number": (4,),
+    }  # fmt: skip
+
+
 # Values
 
 
@@ -155,6 +284,8 @@ def test_what_cannot_be_read_is_named_by_its_line_and_never_quoted(column, bad, 
             "is outside 16 to 105 years in 1 row (2). Recorded in another unit",
         ),
         ("bmi_kg_m2", [24.0, -3.25], "out_of_range", "Expected: kg/m2."),
+        ("pain_buttock_left", [10.0, 11.0], "out_of_range", "is outside 0 to 10 points of 10 in 1 row (2)"),
+        ("nrs_leg", [10.0, 11.0], "out_of_range", "is outside 0 to 10 points of 10 in 1 row (2)"),
         ("odi", [100.5, 1000.25], "out_of_range", "is outside 0 to 100 points of 100 in 2 rows (1, 2)"),
         ("herniation_l4_l5_central", [2.0, 7.0], "not_a_choice", "holds a code that is none of its choices"),
         ("has_diabetes", [0.0, 2.0], "not_a_choice", "Choices: 0 (no), 1 (yes)."),

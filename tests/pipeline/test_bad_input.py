@@ -139,6 +139,62 @@ SPOILT = [
         ("odi is not a number in 2 rows (3, 4)", "Expected: 0 to 100"),
     ),
     Spoilt(
+        "a pain of 11",
+        put("pain_buttock_left", 11, first=6),
+        8,
+        ("pain_buttock_left is outside 0 to 10 points of 10 in 1 row (8)",),
+    ),
+    Spoilt(
+        "a lesion at L7",
+        lambda cases: cases.assign(herniation_l7_s1_paracentral_left=UNSAID),
+        6,
+        ("names the level l7_s1, for which there is no column", "The levels are l1_l2, l2_l3, l3_l4, l4_l5, l5_s1"),
+    ),
+    Spoilt(
+        "a grade in letters",
+        lambda cases: cases.assign(central_stenosis_l4_l5=["C"] + ["1"] * (len(cases) - 1)),
+        8,
+        (
+            "central_stenosis_l4_l5 holds a grade that is no number in 1 row (2)",
+            "Translate it, since nothing is translated silently",
+            "0 (grade A), 1 (grade B)",
+            "grading of Schizas, usually written A to D",
+        ),
+    ),
+    Spoilt(
+        "a grade in Roman numerals",
+        lambda cases: cases.assign(disc_degeneration_l5_s1=["4", "IV"] * (len(cases) // 2)),
+        8,
+        ("holds a grade that is no number in 30 rows (3, 5, 7, 9, 11, ...)", "grading of Pfirrmann (disc)"),
+    ),
+    Spoilt(
+        "a grade beyond its grading",
+        lambda cases: cases.assign(foraminal_stenosis_l4_l5_left=[4] * 2 + [0] * (len(cases) - 2)),
+        8,
+        ("holds a code that is none of its choices in 2 rows (2, 3)", "grading of Lee"),
+    ),
+    Spoilt(
+        "a column for both sides",
+        lambda cases: cases.assign(herniation_l4_l5_paracentral_both=1),
+        6,
+        (
+            "names the side both",
+            "one column for each side, herniation_l4_l5_paracentral_left and herniation_l4_l5_paracentral_right",
+        ),
+    ),
+    Spoilt(
+        "a column that does not say the side",
+        lambda cases: cases.drop(columns="slr_left").assign(slr="both"),
+        6,
+        ("slr does not say which side", "one column for each side, slr_left and slr_right"),
+    ),
+    Spoilt(
+        "a side for a result",
+        put("slr_left", "both", "right"),
+        8,
+        ("slr_left holds a side where a value is meant in 2 rows (2, 3)", "one column for each side"),
+    ),
+    Spoilt(
         "an id twice",
         put("case_id", "C000009", first=2),
         8,
