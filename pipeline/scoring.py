@@ -14,15 +14,18 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from features.builders import build_features
+from features.builders import Sources, build_features, sources_of_pain
 from features.errors import BundleError, CaseNotFoundError, FileFormatError, TrackingError
+from features.findings import Findings
 from features.outcomes import outcome_names
 from features.record import refuse_problems
 from models.bundle import code_sha256, read_head
+from models.case_picture import case_figure
 from models.predictor import Explained, RiskPredictor, input_keys
-from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines, source_lines
+from models.source_story import clinical_paragraph
+from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
 from pipeline import tracking
-from pipeline.files import written_whole
+from pipeline.files import write_text, written_whole
 from pipeline.intake import checked_records
 from pipeline.params import IngestParams
 
@@ -188,7 +191,7 @@ def explain_case(
     if case_id not in cases.index:
         raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
     one = cases.loc[[case_id]]
-    paragraphs, sources, cautions = [], [], []
+    paragraphs, cautions = [], []
     with loaded_models(names) as models:
         for model in models:
             predictor = model.predictor
@@ -198,9 +201,10 @@ def explain_case(
             paragraphs.append(
                 "\n".join([*risk_lines(predictor, explained, case_id), _drawn(model, explained, one, out)])
             )
-            sources = source_lines(explained.features.loc[case_id])
+            sources = sources_of_pain(Findings(one), predictor.builder_params)
             cautions += caution_lines(predictor, explained.risks.loc[case_id])
-    return [*paragraphs, "\n".join(sources), "\n".join([*dict.fromkeys(cautions), NOT_A_VERDICT])]
+    told = f"{clinical_paragraph(sources)}\n  picture: {_sources_drawn(sources, case_id, out)}"
+    return [*paragraphs, told, "\n".join([*dict.fromkeys(cautions), NOT_A_VERDICT])]
 
 
 def file_name(case_id: str) -> str:
@@ -218,6 +222,13 @@ def _drawn(model: LoadedModel, explained: Explained, one: pd.DataFrame, out: Pat
     picture = out / f"{file_name(case_id)}_{predictor.bundle.outcome}.png"
     save(case_waterfall(predictor, explained, one, case_id, _title(predictor, explained, case_id)), picture)
     return f"  picture: {picture}"
+
+
+def _sources_drawn(sources: Sources, case_id: str, out: Path) -> Path:
+    """The picture of the sources of the pain, as an SVG file beside the others."""
+    picture = out / f"{file_name(case_id)}_sources.svg"
+    write_text(case_figure(sources, 0, f"{case_id}: pain expected and reported"), picture)
+    return picture
 
 
 def _title(predictor: RiskPredictor, explained: Explained, case_id: str) -> str:

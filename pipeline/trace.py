@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
+from features.builders import sources_of_pain
 from features.cohort import criteria
 from features.errors import CaseNotFoundError
+from features.findings import Findings
 from features.outcomes import outcome_labels
 from features.red_flags import red_flag_names
 from models.fitted import sigmoid
 from models.predictor import RiskPredictor
+from models.source_story import source_lines
 from models.splitting import TEST_SETS
-from models.story import source_lines
 from pipeline import paths
 from pipeline.files import read_cases, read_json, read_table
 from pipeline.params import Params, load_params
@@ -54,7 +56,9 @@ def trace_lines(case_id: str) -> list[str]:
     words = {1.0: "yes", 0.0: "no"}
     known = "; ".join(f"{name} {words.get(value, 'not known')}" for name, value in labels.items())
     lines.append(_line("cohort", f"included; {known}"))
-    lines += [_line("derive", text) for text in source_lines(read_cases(paths.FEATURES).loc[case_id])]
+    lines += [
+        _line("derive", text) for text in source_lines(sources_of_pain(Findings(cohort.loc[[case_id]]), params.derive))
+    ]
     place = read_cases(paths.SPLIT).loc[case_id]
     fold = f", fold {place['fold']}" if place["set"] == "development" else ""
     lines.append(_line("split", f"{place['set']}{fold}"))

@@ -8,7 +8,7 @@ from scipy.special import logit
 from features.errors import ColumnsError, TimingError, ValuesError
 from models.bundle import write_bundle
 from models.predictor import RiskPredictor, input_keys
-from models.story import case_story
+from models.story import caution_lines, red_flag_line, risk_lines
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_planned_cases
 
@@ -68,7 +68,7 @@ def test_a_red_flag_is_answered_with_no_risk_at_all(logistic, planned):
     assert explained.risks.iloc[0][["risk", "risk_lower", "risk_upper"]].isna().all()
     assert explained.contributions.iloc[0].isna().all()
     assert second == ""
-    assert "no risk is given" in case_story(logistic, explained, flagged.index[0])
+    assert "no risk is given" in red_flag_line(first)
 
 
 def test_the_record_is_left_as_it_was(logistic, planned):
@@ -105,14 +105,14 @@ def test_all_wrong_values_are_said_at_once_and_none_is_quoted(logistic, planned)
 def test_a_model_of_the_virtual_registry_says_so(logistic, planned):
     explained = logistic.predict(planned)
     assert (explained.risks["provenance"] == "virtual").all()
-    assert "not for patients" in case_story(logistic, explained, planned.index[0])
+    assert "not for patients" in "\n".join(caution_lines(logistic, explained.risks.iloc[0]))
 
 
 def test_a_model_of_a_registry_does_not_call_itself_virtual(learned, planned, tmp_path, bundle_of):
     write_bundle(bundle_of(learned["logistic"], provenance="registry"), tmp_path / "bundle")
     predictor = RiskPredictor.load(tmp_path / "bundle")
     assert predictor.cautions == []
-    assert "virtual" not in case_story(predictor, predictor.predict(planned), planned.index[0])
+    assert "virtual" not in "\n".join(caution_lines(predictor, predictor.predict(planned).risks.iloc[0]))
 
 
 def test_equal_inputs_have_equal_keys_and_the_key_names_no_one(planned):
@@ -126,9 +126,9 @@ def test_the_order_of_columns_does_not_change_a_key(planned):
     assert input_keys(planned[planned.columns[::-1]], "m").tolist() == input_keys(planned, "m").tolist()
 
 
-def test_the_story_says_risk_interval_base_rate_sources_and_what_it_is_not(logistic, planned):
+def test_the_story_says_risk_interval_base_rate_and_what_moved_it(logistic, planned):
     explained = logistic.predict(planned)
     case = explained.risks.index[with_a_risk(explained).to_numpy()][0]
-    story = case_story(logistic, explained, case)
-    for part in ("Risk of failure_12m", "95 % interval", "development cases", "raised by", "Mimic:", "second opinion"):
+    story = "\n".join(risk_lines(logistic, explained, case))
+    for part in ("Risk of failure_12m", "95 % interval", "development cases", "raised by", "by group"):
         assert part in story

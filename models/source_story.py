@@ -1,0 +1,215 @@
+"""The sources of one case's pain in words: what explains it, the plan held against it, mimics, what to do next.
+
+Made from the parts of the builders, so that every number in a sentence is one that the builders computed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from features.anatomy import SITES
+from features.axes import FLAGGED_MIMICS, LABELS, LEVELS, MIMICS, ROOTS, SIDES
+from features.builders import Sources
+from features.dictionary import load_dictionary
+from features.finding_evidence import agreement_words, reader_kappa
+from features.lesions import telling_item
+from features.next_test import next_tests, ranked_actions
+from features.plan import ONE_SIDED
+from features.support import CANDIDATE_LABELS
+
+CLOSE = 0.5
+"""A lesion elsewhere that has at least this part of the best one's support is hard to tell from it."""
+WORTH_SAYING = 0.05
+"""Probabilities and shares that differ by less are not told apart."""
+LEG_DOMINANT, BACK_DOMINANT = 0.6, 0.2
+"""Part of the drawing that is felt in the legs, from which pain is called leg pain, and below which back pain."""
+POOR_AGREEMENT = 0.6
+"""Kappa between readers up to which a caution is due (moderate, in the words of Landis and Koch)."""
+WIDESPREAD = 0.25
+"""Share of the upper-body regions with pain from which it is called widespread."""
+
+
+def clinical_paragraph(sources: Sources, place: int = 0) -> str:
+    """The sources of the pain of the case at a place, as one short paragraph."""
+    return " ".join(source_lines(sources, place))
+
+
+def source_lines(sources: Sources, place: int = 0) -> list[str]:
+    """The same in lines: pain and source, plan, mimics, what to examine next, cautions."""
+    lines = [_source_line(sources, place), _plan_line(sources, place), *_mimic_lines(sources, place)]
+    return [line for line in (*lines, _next_line(sources, place), *_caution_lines(sources, place)) if line]
+
+
+def _source_line(sources: Sources, place: int) -> str:
+    lesions, support = sources.lesions, sources.support
+    if not lesions.is_defined[place]:
+        return f"Source of the pain: unknown; not recorded: {_missing(sources, place)}."
+    pain = f"Source of the pain: {_dominance(lesions.leg_share[place])}; "
+    likeliest, best = int(support.likeliest[place]), int(lesions.best_site[place])
+    if best < 0:
+        return f"{pain}no lesion on the scan explains any of it. Best supported: {_supported(sources, place)}."
+    line = f"{pain}best supported is {_supported(sources, place)}"
+    site = int(support.likeliest_lesion[place])
+    line += (
+        f". Of the lesions it is {SITES[site].label} ({percent(support.lesions[place, site])})"
+        if likeliest != site
+        else f", which explains {percent(lesions.shares[place, site])} of the drawing"
+        f" (all lesions together {percent(lesions.share_all[place])})"
+    )
+    line += f"{_signs(sources, place, site)}."
+    if best != site and lesions.share_best[place] - lesions.shares[place, site] > WORTH_SAYING:
+        line += f" The drawing alone fits {SITES[best].label} better ({percent(lesions.share_best[place])})."
+    return line + _rival(sources, place, site)
+
+
+def percent(share: float) -> str:
+    """A share for people: whole per cent, without claiming certainty either way.
+
+    >>> percent(0.414), percent(0.9999), percent(0.001), percent(0.0)
+    ('41%', 'over 99%', 'under 1%', '0%')
+    """
+    if 0 < share < 0.005:
+        return "under 1%"
+    return "over 99%" if 0.995 < share < 1 else f"{share:.0%}"
+
+
+def _missing(sources: Sources, place: int) -> str:
+    missing = [] if sources.findings.has_drawing[place] else ["pain drawing"]
+    missing += [] if sources.lesions.has_scan[place] else ["scan"]
+    return " and ".join(missing) or "any pain in the drawing"
+
+
+def _dominance(leg_share: float) -> str:
+    if leg_share >= LEG_DOMINANT:
+        return "mostly leg pain"
+    return "back pain" if leg_share < BACK_DOMINANT else "back and leg pain"
+
+
+def _supported(sources: Sources, place: int) -> str:
+    support = sources.support
+    everything = np.concatenate([support.lesions[place], support.mimics[place], support.unknown[[place]]])
+    likeliest = int(support.likeliest[place])
+    return f"{CANDIDATE_LABELS[likeliest]} (support {percent(everything[likeliest])})"
+
+
+def _signs(sources: Sources, place: int, site: int) -> str:
+    positive, examined = (int(part[place]) for part in (sources.lesions.signs.positive, sources.lesions.signs.examined))
+    if not examined:
+        return "; no root sign was examined"
+    if not positive:
+        return f"; none of {examined} root signs is positive"
+    fitting = sources.lesions.sign_fit[place, site] / sources.lesions.signs.evidence[place].sum()
+    return f"; the positive root signs ({positive} of {examined} examined) fit it to {percent(fitting)}"
+
+
+def _rival(sources: Sources, place: int, site: int) -> str:
+    """The best supported lesion at another level, where it comes close."""
+    supported = sources.support.lesions[place]
+    elsewhere = [other for other in range(len(SITES)) if SITES[other].level != SITES[site].level]
+    rival = max(elsewhere, key=lambda other: supported[other])
+    if supported[rival] < CLOSE * supported[site] or supported[rival] < WORTH_SAYING:
+        return ""
+    return f" Hard to tell apart from {SITES[rival].label} (support {percent(supported[rival])})."
+
+
+def _plan_line(sources: Sources, place: int) -> str:
+    plan = sources.plan
+    if not plan.has_plan[place]:
+        return "The plan: no level is planned, so it cannot be held against the sources."
+    if np.isnan(plan.plan_support[place]):
+        return ""
+    planned = _planned(sources, place)
+    reached = {0.0: "reaches that lesion", 1.0: "does not reach that lesion"}.get(
+        plan.plan_misses_likeliest[place], "has no lesion to reach"
+    )
+    line = (
+        f"The plan ({planned}) {reached}: what it reaches has {percent(plan.plan_support[place])} of the support "
+        f"and explains {percent(plan.plan_share[place])} of the pain."
+    )
+    idle = [LABELS[level] for level, is_idle in zip(LEVELS, plan.is_idle[place], strict=True) if is_idle]
+    if idle:
+        line += f" Nothing at {' and '.join(idle)} explains any pain to speak of."
+    root, share = int(plan.unplanned_root[place]), plan.unplanned_root_share[place]
+    if plan.plan_misses_likeliest[place] == 1 and root >= 0 and share > WORTH_SAYING:
+        name, side = ROOTS[root // len(SIDES)].upper(), SIDES[root % len(SIDES)]
+        beside = f"{name}, {side}, is caught where the plan does not reach"
+        line += f" Wrong-level risk: {beside}, and explains {percent(share)} of the pain."
+    if plan.side_conflict[place] == 1:
+        line += (
+            f" Wrong-side risk: at least {percent(ONE_SIDED)} of the leg pain is on the side that is not to be opened."
+        )
+    return line
+
+
+def _planned(sources: Sources, place: int) -> str:
+    parts = []
+    for level, sides, fused in zip(LEVELS, sources.plan.decompressed[place], sources.plan.fused[place], strict=True):
+        which = " and ".join(side for side, is_planned in zip(SIDES, sides, strict=True) if is_planned)
+        done = [f"decompression {which}"] if which else []
+        done += ["fusion"] if fused else []
+        parts += [f"{LABELS[level]} {' with '.join(done)}"] if done else []
+    return "; ".join(parts)
+
+
+def _mimic_lines(sources: Sources, place: int) -> list[str]:
+    evidence = sources.mimics
+    likely = []
+    for row, mimic in enumerate(MIMICS):
+        side = int(evidence.probability[place, row].argmax())
+        low, high = evidence.lower[place, row, side], evidence.upper[place, row, side]
+        bounds = f", {percent(low)} to {percent(high)} once all are done" if high - low > WORTH_SAYING else ""
+        done = int(evidence.tests_done[place, row, side])
+        block = {1.0: "; a block relieved it", 0.0: "; a block did not relieve it"}.get(
+            evidence.block_flags[place, row, side], ""
+        )
+        likely.append(
+            f"{LABELS[mimic]}, {SIDES[side]}, {percent(evidence.probability[place, row, side])} "
+            f"({done or 'no'} tests recorded{bounds}{block})"
+        )
+    flagged = [
+        f"{LABELS[mimic]} ({' and '.join(side for j, side in enumerate(SIDES) if evidence.flags[place, row, j] == 1)})"
+        for row, mimic in enumerate(FLAGGED_MIMICS)
+        if (evidence.flags[place, row] == 1).any()
+    ]
+    lines = [f"Mimics: {'; '.join(likely)}."]
+    lines += [f"Flagged by rule: {'; '.join(flagged)}."] if flagged else []
+    if sources.competing[place] == 1:
+        lines.append("A lesion and a mimic both fit: both may be true, and treating one leaves the other.")
+    return lines
+
+
+def _next_line(sources: Sources, place: int) -> str:
+    ranked = ranked_actions(sources.mimics, next_tests(sources.mimics), place, most=1)
+    if not ranked or ranked[0][1] < WORTH_SAYING:
+        return ""
+    action, change = ranked[0]
+    return f"Examine next: {action} (expected to move the probability by {100 * change:.0f} points)."
+
+
+def _caution_lines(sources: Sources, place: int) -> list[str]:
+    lines = []
+    if sources.numbering_uncertain[place] == 1 and sources.lesions.is_defined[place]:
+        lines.append(
+            "Caution: the numbering of the levels is in doubt; under the other reading the best lesion explains "
+            f"{percent(sources.share_other_numbering[place])} of the drawing, where this reading has "
+            f"{percent(sources.lesions.share_best[place])}."
+        )
+    if sources.widespread_pain[place] >= WIDESPREAD:
+        lines.append(
+            f"Caution: pain is drawn in {percent(sources.widespread_pain[place])} of the regions above the low back."
+        )
+    if sources.lesions.axial_degeneration_only[place] == 1:
+        lines.append("Caution: back pain with degeneration alone, a weak target for surgery.")
+    site = int(sources.support.likeliest_lesion[place])
+    return [*lines, _readers_line(telling_item(sources.findings, place, site))] if site >= 0 else lines
+
+
+def _readers_line(item: str) -> str:
+    """How far readers agree on a finding, where they agree poorly; empty where they agree or nobody has asked."""
+    kappa = reader_kappa(item)
+    if not kappa or kappa.low > POOR_AGREEMENT:
+        return ""
+    figure = f"{kappa.low:.2f}" if kappa.low == kappa.high else f"{kappa.low:.2f} to {kappa.high:.2f}"
+    label = next(v.label for v in load_dictionary().predictors if v.item == item)
+    finding = label.split(" L1-L2")[0].lower()
+    return f"Caution: readers of scans agree {agreement_words(kappa.low)} on this finding ({finding}; kappa {figure})."

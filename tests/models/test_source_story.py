@@ -1,0 +1,123 @@
+"""One case's sources of pain in words, and its picture: every sentence says what the parts hold, and nothing more."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.builders import BuilderParams, sources_of_pain
+from features.findings import Findings
+from models.case_picture import body_picture, case_figure
+from models.source_story import clinical_paragraph, percent, source_lines
+
+PARAMS = BuilderParams(mimic_priors={"sacroiliac": 0.15, "piriformis": 0.05, "hip": 0.10})
+L5_PAIN = {"pain_buttock_left": 5.0, "pain_lateral_leg_left": 7.0, "pain_foot_dorsum_left": 5.0}
+RECESS = {"age_years": 60.0, "recess_stenosis_l4_l5_left": 3.0}
+SIJ = {f"sij_{test}_left": 1.0 for test in ("distraction", "compression", "thigh_thrust", "gaenslen", "sacral_thrust")}
+
+
+def sources(record):
+    return sources_of_pain(Findings(pd.DataFrame([record])), PARAMS)
+
+
+def told(**record):
+    return clinical_paragraph(sources(RECESS | L5_PAIN | record))
+
+
+def test_the_paragraph_names_the_source_what_it_explains_and_the_plan_that_reaches_it():
+    found = sources(RECESS | L5_PAIN | {"planned_decompression_l4_l5_left": 1.0})
+    story = clinical_paragraph(found)
+    assert "mostly leg pain; best supported is L4-L5 paracentral and recess, left" in story
+    assert f"explains {found.lesions.share_best[0]:.0%} of the drawing" in story
+    assert "The plan (L4-L5 decompression left) reaches that lesion" in story
+    assert "risk:" not in story
+
+
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        ({"planned_decompression_l4_l5_right": 1.0}, "Wrong-side risk"),
+        ({"planned_decompression_l3_l4_left": 1.0}, "Wrong-level risk: L5, left, is caught where the plan does not"),
+        ({"planned_decompression_l3_l4_left": 1.0}, "Nothing at L3-L4 explains any pain"),
+        ({}, "no level is planned"),
+        ({"power_l5_left": 3.0, "reflex_s1_left": 2.0}, "the positive root signs (1 of 2 examined) fit it to 100%"),
+        ({"power_l5_left": 5.0}, "none of 1 root signs is positive"),
+        ({}, "no root sign was examined"),
+        ({"foraminal_stenosis_l5_s1_left": 3.0}, "Hard to tell apart from"),
+        (SIJ | {"one_finger_psis_left": 1.0}, "both may be true"),
+        ({"sij_block_relief_left": 80.0}, "a block relieved it"),
+        ({"numbering_method": "unknown"}, "the numbering of the levels is in doubt"),
+        ({"pain_head_neck_left": 4.0, "pain_upper_back_left": 4.0}, "pain is drawn in 25% of the regions above"),
+        ({}, "Examine next: do the five sacroiliac provocation tests, left"),
+        ({"sij_distraction_left": 0.0, "sij_compression_left": 1.0}, "Examine next: finish the five sacroiliac"),
+        ({}, "readers of scans agree only moderately on this finding (lateral recess stenosis; kappa 0.49)"),
+    ],
+)
+def test_each_part_that_matters_has_its_sentence(record, sentence):
+    assert sentence in told(**record)
+
+
+def test_what_does_not_matter_is_not_said():
+    story = told(planned_decompression_l4_l5_left=1.0, power_l5_left=3.0)
+    for words in ("Wrong-level", "Wrong-side", "Hard to tell", "both may be true", "numbering", "above the low back"):
+        assert words not in story
+
+
+@pytest.mark.parametrize(
+    ("record", "missing"),
+    [(L5_PAIN, "not recorded: scan."), (RECESS, "not recorded: pain drawing."),
+     ({"age_years": 60.0}, "not recorded: pain drawing and scan."),
+     (RECESS | {"pain_knee_left": 0.0}, "not recorded: any pain in the drawing.")],
+)  # fmt: skip
+def test_what_is_not_recorded_is_said_by_name(record, missing):
+    assert f"Source of the pain: unknown; {missing}" in clinical_paragraph(sources(record))
+
+
+def test_back_pain_with_a_worn_disc_is_called_a_weak_target():
+    story = clinical_paragraph(sources({"disc_degeneration_l4_l5": 4.0, "pain_low_back_left": 6.0, "age_years": 50.0}))
+    assert "Source of the pain: back pain" in story
+    assert "a weak target for surgery" in story
+
+
+def test_a_clean_scan_is_said_to_explain_nothing():
+    story = clinical_paragraph(sources(L5_PAIN | {"recess_stenosis_l4_l5_left": 0.0}))
+    assert "no lesion on the scan explains any of it" in story
+
+
+def test_the_story_of_a_case_does_not_depend_on_its_neighbours():
+    cases = pd.DataFrame([
+        RECESS | L5_PAIN, RECESS | L5_PAIN | SIJ, RECESS, L5_PAIN, {"planned_fusion_l4_l5": 1.0},
+        RECESS | L5_PAIN | {"planned_decompression_l3_l4_left": 1.0, "numbering_method": "unknown"},
+    ])  # fmt: skip
+    together = sources_of_pain(Findings(cases), PARAMS)
+    for place in range(len(cases)):
+        alone = sources_of_pain(Findings(cases.iloc[[place]]), PARAMS)
+        assert source_lines(together, place) == source_lines(alone)
+        assert case_figure(together, place, "t") == case_figure(alone, 0, "t")
+
+
+def test_no_share_is_called_certain():
+    assert percent(0.9999) == "over 99%"
+    assert percent(0.0001) == "under 1%"
+    assert (percent(0), percent(1), percent(0.5)) == ("0%", "100%", "50%")
+
+
+def test_the_picture_expects_the_pain_of_the_best_supported_source():
+    lesion = body_picture(sources(RECESS | L5_PAIN), 0)
+    assert lesion.expected_label == "expected from L4-L5 paracentral and recess, left"
+    assert lesion.expected[:, 1].sum() == 0
+    assert [drawn.is_best for drawn in lesion.lesions] == [True]
+    joint = body_picture(sources({"recess_stenosis_l4_l5_left": 0.0, **L5_PAIN, **SIJ}), 0)
+    assert joint.expected_label == "expected from sacroiliac joint, left"
+
+
+def test_the_picture_of_an_empty_record_says_what_is_missing():
+    empty = sources({"age_years": 60.0})
+    assert np.isnan(body_picture(empty, 0).reported).all()
+    svg = case_figure(empty, 0, "Nothing recorded")
+    ET.fromstring(svg)
+    for words in ("No pain drawing", "No scan read", "No level planned"):
+        assert words.lower() in svg.lower()
