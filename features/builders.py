@@ -130,12 +130,16 @@ def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
         `concordance_unknown` is 1 where no pain is drawn or no scan was read, and `concordance_missing`
         says which; `plan_unknown` is 1 where no level is planned.
     """
-    slices = [cases.iloc[start : start + SLICE] for start in range(0, len(cases), SLICE)] or [cases]
+    starts = range(0, len(cases), SLICE) or [0]
+    columns: dict[str, np.ndarray] = {}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        parts = list(pool.map(lambda part: _features(part, params), slices))
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        parts = pool.map(lambda start: _features(cases.iloc[start : start + SLICE], params), starts)
+        for start, part in zip(starts, parts, strict=True):
+            for name, values in part.items():
+                column = columns.setdefault(name, np.empty(len(cases), dtype=values.dtype))
+                column[start : start + len(values)] = values
     # Text even where no case has a source to name, so that a case alone looks as it does among others.
-    return pd.DataFrame(columns, index=cases.index).astype(dict.fromkeys(TEXT_FEATURES, "str"))
+    return pd.DataFrame(columns, index=cases.index, copy=False).astype(dict.fromkeys(TEXT_FEATURES, "str"))
 
 
 def _features(cases: pd.DataFrame, params: BuilderParams) -> dict[str, np.ndarray]:

@@ -1,25 +1,32 @@
 """What it costs: `make bench`. Ratios are of one run; seconds depend on the machine.
 
 Features of a million cases are measured on cases of the virtual registry, repeated; the clock starts
-when they are in memory.
+when they are in memory. The plain loop is the oracle of the tests: one case at a time from the tables.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
-from features.builders import BuilderParams, build_features
+from features.axes import SIDES
+from features.builders import BuilderParams, build_features, sources_of_pain
 from features.dictionary import load_dictionary
+from features.findings import Findings
 from pipeline.params import load_params
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_planned_cases, draw_registry
 
 MILLION = 1_000_000
 DRAWN = 12_000
+IN_A_LOOP = 40
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -32,13 +39,30 @@ def peak_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def many_cases(n: int) -> pd.DataFrame:
+def oracle(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "features" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def drawn_cases() -> pd.DataFrame:
     params = RegistryParams(seed=1, cases=DRAWN, centres=8, first_year=2017, years=6, discordance_effect=1.0)
-    drawn = draw_planned_cases(params)
+    return draw_planned_cases(params)
+
+
+def many_cases(n: int) -> pd.DataFrame:
+    drawn = drawn_cases()
     numeric = [v.name for v in load_dictionary().predictors if v.is_numeric]
     words = [v.name for v in load_dictionary().predictors if not v.is_numeric]
     narrow = pd.concat([drawn[numeric].astype("float32"), drawn[words].astype("category")], axis=1)
     return pd.concat([narrow] * (n // DRAWN + 1), ignore_index=True).head(n)
+
+
+def records_of(cases: pd.DataFrame) -> list[dict[str, Any]]:
+    return cases.astype(object).where(cases.notna(), None).to_dict("records")
 
 
 def features_of_a_million(params: BuilderParams) -> float:
@@ -48,7 +72,7 @@ def features_of_a_million(params: BuilderParams) -> float:
     print(
         f"features of {MILLION:,} cases: {took:.1f} s, peak {peak_gb():.1f} GB (the cases themselves {before:.1f} GB)"
     )
-    return took
+    return took / MILLION
 
 
 def cost_is_linear(params: BuilderParams) -> None:
@@ -57,11 +81,33 @@ def cost_is_linear(params: BuilderParams) -> None:
     print(f"ten times the cases take {large / small:.1f} times as long")
 
 
-def one_case_against_a_batch(params: BuilderParams, per_case: float) -> None:
-    one = many_cases(DRAWN).head(1)
-    build_features(one, params)
-    alone = min(seconds(lambda: build_features(one, params)) for _ in range(20))
-    print(f"one case alone: {alone * 1e3:.1f} ms, {alone / per_case:.0f} times its share of the batch")
+def one_case_alone(params: BuilderParams, per_case: float) -> None:
+    records = records_of(drawn_cases().head(200))
+    for record in records:
+        sources_of_pain(Findings.of_records([record]), params)
+    took = [
+        min(seconds(lambda r=record: sources_of_pain(Findings.of_records([r]), params)) for _ in range(5))
+        for record in records
+    ]
+    alone = sorted(took)[len(took) // 2]
+    print(
+        f"one record alone, all its parts: {alone * 1e3:.2f} ms (median), {alone / per_case:.0f} times its batch share"
+    )
+
+
+def against_a_plain_loop(params: BuilderParams, per_case: float) -> None:
+    lesions, mimics = oracle("lesion_oracle"), oracle("mimic_oracle")
+    records = records_of(drawn_cases().head(IN_A_LOOP))
+
+    def loop() -> None:
+        for record in records:
+            numbers = {name: value for name, value in record.items() if not isinstance(value, str)}
+            found = mimics.mimic_numbers(numbers, params.mimic_priors)["probability"]
+            lesions.lesion_numbers(record, {(m, s): found[m, s] for m in params.mimic_priors for s in SIDES})
+
+    loop()
+    took = seconds(loop) / len(records)
+    print(f"a plain loop over cases takes {took * 1e3:.0f} ms a case: {took / per_case:,.0f} times as long")
 
 
 def main() -> None:
@@ -69,9 +115,10 @@ def main() -> None:
     registry = RegistryParams(seed=1, cases=DRAWN, centres=8, first_year=2017, years=6, discordance_effect=1.0)
     drawn = seconds(lambda: draw_registry(registry))
     print(f"virtual registry of {DRAWN:,} cases: {drawn:.1f} s")
-    took = features_of_a_million(derive)
+    per_case = features_of_a_million(derive)
     cost_is_linear(derive)
-    one_case_against_a_batch(derive, took / MILLION)
+    one_case_alone(derive, per_case)
+    against_a_plain_loop(derive, per_case)
 
 
 if __name__ == "__main__":

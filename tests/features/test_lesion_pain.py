@@ -6,21 +6,15 @@ Pain is drawn from 0 to 10 by region and side; scans are read in the grades of `
 
 from __future__ import annotations
 
-import csv
-import itertools
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.anatomy import SITES
-from features.axes import LEVELS, REGIONS, ROOTS, SIDES
+from features.axes import LEVELS, REGIONS, SIDES
 from features.builders import build_features
 from features.findings import Findings
-from features.knowledge_tables import KNOWLEDGE
 from features.lesion_pain import lesion_pain
 from features.lesions import age_factors, prevalence_findings
 
@@ -351,101 +345,22 @@ def test_the_other_reading_explains_as_much_as_that_root_would(read):
 # An oracle: one case at a time, in plain Python, straight from the tables
 
 
-def rows_of(table):
-    with (KNOWLEDGE / f"{table}.csv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-REACH = {(r["level"], r["zone"], r["root"]): float(r["reach"]) for r in rows_of("root_reach")}
-TERRITORY = {(r["pain_source"], r["region"]): float(r["share"]) for r in rows_of("territories")}
-WEIGHTS = rows_of("lesion_weights")
-VARIABLES = {r["name"] for r in rows_of("variables")}
-PREVALENCE = {}
-for fact in rows_of("asymptomatic_prevalence"):
-    PREVALENCE.setdefault(fact["finding"], []).append((float(fact["age_years"]), float(fact["prevalence"])))
-
-
-def recorded(record, name):
-    value = record.get(name)
-    return None if value is None or (isinstance(value, float) and math.isnan(value)) else value
-
-
-def prevalence_at(finding, age):
-    points = sorted(PREVALENCE[finding])
-    if age is None:
-        return sum(share for _, share in points) / len(points)
-    if age <= points[0][0]:
-        return points[0][1]
-    for (young, low), (old, high) in itertools.pairwise(points):
-        if age <= old:
-            return low + (high - low) * (age - young) / (old - young)
-    return points[-1][1]
-
-
-def place_in_record(row, level, side):
-    zone = f"_{row['zone']}" if row["zone"] else ""
-    plain = f"{row['item']}_{level}{zone}"
-    return plain if plain in VARIABLES else f"{plain}_{side}"
-
-
-def finding_weight(record, level, zone, side):
-    heaviest = 0.0
-    for row in WEIGHTS:
-        name = place_in_record(row, level, side)
-        if row["site_zone"] == zone and recorded(record, name) == float(row["grade"]):
-            common = row["prevalence_finding"]
-            spared = 1 - prevalence_at(common, recorded(record, "age_years")) if common else 1
-            heaviest = max(heaviest, float(row["weight"]) * spared)
-    return heaviest
-
-
-def site_weight(record, level, zone, side):
-    if side is None:
-        return max(finding_weight(record, level, zone, s) for s in SIDES)
-    if not zone.startswith("paracentral"):
-        return finding_weight(record, level, zone, side)
-    is_fragment = (recorded(record, f"herniation_{level}_paracentral_{side}") or 0) >= 3
-    migrated = recorded(record, f"migration_{level}") if is_fragment else None
-    lies_in = f"paracentral_{migrated}" if migrated in ("up", "down") else "paracentral"
-    return finding_weight(record, level, "paracentral", side) if zone == lies_in else 0.0
-
-
-def felt(level, zone, site_side, region, side):
-    if site_side not in (None, side):
-        return 0.0
-    if zone in ("disc", "facet"):
-        return TERRITORY.get((zone, region), 0.0)
-    silent = 1.0
-    for root in ROOTS:
-        silent *= 1 - REACH.get((level, zone, root), 0.0) * TERRITORY.get((root, region), 0.0)
-    return 1 - silent
-
-
-def shares_by_hand(record):
-    """(best single share, share of all together), or (None, None) where they are undefined."""
-    pain = {(r, s): recorded(record, f"pain_{r}_{s}") or 0.0 for r in REGIONS for s in SIDES}
-    names = {place_in_record(row, level, side) for row in WEIGHTS for level in LEVELS for side in SIDES}
-    if not any(recorded(record, name) is not None for name in names) or sum(pain.values()) == 0:
-        return None, None
-    best, uncovered = 0.0, dict.fromkeys(pain, 1.0)
-    for level, zone, side in SITES:
-        weight = site_weight(record, level, zone, side)
-        if weight == 0:
-            continue
-        covered = {place: weight * felt(level, zone, side, *place) for place in pain}
-        best = max(best, sum(pain[p] * covered[p] for p in pain) / sum(pain.values()))
-        uncovered = {p: uncovered[p] * (1 - covered[p]) for p in pain}
-    return best, sum(pain[p] * (1 - uncovered[p]) for p in pain) / sum(pain.values())
-
-
-def test_a_plain_loop_over_the_tables_finds_the_same_shares(invent_cases, params):
-    cases = invent_cases(60, 5)
+def test_a_plain_loop_over_the_tables_finds_the_same_numbers(invent_cases, params, lesion_oracle, mimic_oracle):
+    cases = invent_cases(80, 5)
     found = build_features(cases, params)
-    by_hand = [shares_by_hand(record) for record in cases.to_dict("records")]
-    assert sum(best is not None for best, _ in by_hand) > 35
-    for column, position in (("share_best_lesion", 0), ("share_all_lesions", 1)):
-        expected = np.array([shares[position] for shares in by_hand], dtype=float)
-        np.testing.assert_allclose(found[column], expected, atol=1e-8, equal_nan=True)
+    by_hand = []
+    for record in cases.to_dict("records"):
+        numeric = {name: value for name, value in record.items() if not isinstance(value, str)}
+        probability = {
+            (mimic, side): mimic_oracle.probability(numeric, mimic, side, params.mimic_priors)
+            for mimic in params.mimic_priors
+            for side in SIDES
+        }
+        by_hand.append(lesion_oracle.lesion_numbers(record, probability))
+    expected = pd.DataFrame(by_hand, index=cases.index).astype(float)
+    assert expected.notna().sum().min() > 30
+    for column in expected:
+        np.testing.assert_allclose(found[column], expected[column], atol=1e-7, equal_nan=True, err_msg=column)
 
 
 # What must always hold
@@ -487,6 +402,22 @@ def test_one_more_lesion_never_lowers_what_is_explained(pain, scan, lesion, grad
 )
 def test_a_lesion_on_the_painless_side_changes_nothing(pain, scan, lesion, grade):
     assert best_and_all(pain | scan) == best_and_all(pain | scan | {lesion: grade})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from([p for p in PLACES if p.endswith("left")]), st.integers(1, 10), min_size=1),
+    st.dictionaries(st.sampled_from([p for p in LESIONS if p.endswith("left")]), st.integers(1, 4), min_size=1),
+    st.sampled_from([f"recess_stenosis_{level}_right" for level in LEVELS]),
+    st.sampled_from(LEVELS),
+    st.sampled_from([*SIDES, "fusion"]),
+)
+def test_a_lesion_that_explains_nothing_never_raises_the_fit_of_the_plan(params, pain, scan, lesion, level, side):
+    plan = {f"planned_fusion_{level}" if side == "fusion" else f"planned_decompression_{level}_{side}": 1.0}
+    records = pd.DataFrame([pain | scan | plan, pain | scan | plan | {lesion: 3.0}])
+    names = ["plan_support", "plan_share", "plan_best_share", "share_best_lesion", "support_best_lesion"]
+    before, after = build_features(records, params)[names].to_numpy()
+    np.testing.assert_array_equal(after, before)
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,8 +8,6 @@ it is on the left, so is the pre-test probability.
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -35,17 +33,6 @@ PRIORS = {"sacroiliac": 0.15, "piriformis": 0.05, "hip": 0.10}
 SIJ = ("sij_distraction", "sij_compression", "sij_thigh_thrust", "sij_gaenslen", "sij_sacral_thrust", "sij_faber")
 LASLETT_POSITIVE, LASLETT_NEGATIVE = 4.16, 0.20
 """Laslett 2003. The negative ratio is 0.12 in print; the number of patients is not known, so it is capped at 1/5."""
-
-
-def _oracle():
-    path = Path(__file__).with_name("mimic_oracle.py")
-    spec = importlib.util.spec_from_file_location("mimic_oracle", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-oracle = _oracle()
 
 
 def post_test(prior, ratio):
@@ -386,10 +373,10 @@ def records_of(cases):
     return numbers.to_dict("records")
 
 
-def test_the_arrays_agree_with_a_plain_loop_over_cases(invented):
+def test_the_arrays_agree_with_a_plain_loop_over_cases(invented, mimic_oracle):
     evidence = mimic_evidence(Findings(invented), PRIORS)
     chosen = next_tests(evidence)
-    numbers = [oracle.mimic_numbers(record, PRIORS) for record in records_of(invented)]
+    numbers = [mimic_oracle.mimic_numbers(record, PRIORS) for record in records_of(invented)]
     for part in ("probability", "lower", "upper", "tests_done", "shares", "block_flags", "flags", "flagged_shares"):
         mimics = FLAGGED_MIMICS if part.startswith("flag") else MIMICS
         expected = [[[found[part][mimic, side] for side in SIDES] for mimic in mimics] for found in numbers]
@@ -398,7 +385,7 @@ def test_the_arrays_agree_with_a_plain_loop_over_cases(invented):
     changes = np.array([found["changes"] for found in numbers])
     np.testing.assert_allclose(chosen.changes, changes, rtol=0, atol=1e-8)
     assert [(a.mimic, a.side, a.name) for a in chosen.actions] == [
-        (row["mimic"], side, row["cluster"]) for row, side in oracle.actions()
+        (row["mimic"], side, row["cluster"]) for row, side in mimic_oracle.actions()
     ]
 
 
@@ -411,16 +398,20 @@ SPARSE = st.dictionaries(
 
 @settings(max_examples=25, deadline=None)
 @given(SPARSE, st.sampled_from(MIMICS), st.sampled_from([45.0, 70.0]))
-def test_the_bounds_are_the_extremes_over_every_way_in_which_undone_tests_could_come_out(done, mimic, age):
+def test_the_bounds_are_the_extremes_over_every_way_in_which_undone_tests_could_come_out(
+    mimic_oracle, done, mimic, age
+):
     values = {"hip_internal_rotation_deg": (40.0, 20.0), "hip_flexion_deg": (130.0, 100.0)}
     record = {"age_years": age} | {f"{t}_left": values.get(t, (0.0, 1.0))[result] for t, result in done.items()}
-    ways = list(oracle.completions(record, mimic, "left"))
+    ways = list(mimic_oracle.completions(record, mimic, "left"))
     of_all = mimic_evidence(Findings(pd.DataFrame([record, *ways])), PRIORS)
     place = MIMICS.index(mimic)
     chance = of_all.probability[:, place, 0]
     assert of_all.lower[0, place, 0] == pytest.approx(chance.min(), abs=2e-9)
     assert of_all.upper[0, place, 0] == pytest.approx(chance.max(), abs=2e-9)
-    assert oracle.bounds_by_brute_force(record, mimic, "left", PRIORS) == pytest.approx((chance.min(), chance.max()))
+    assert mimic_oracle.bounds_by_brute_force(record, mimic, "left", PRIORS) == pytest.approx(
+        (chance.min(), chance.max())
+    )
 
 
 def test_the_bounds_contain_the_probability(invented):
