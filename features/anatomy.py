@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from features.axes import LABELS, LEVELS, MIMICS, REGIONS, ROOTS, SIDES
-from features.errors import KnowledgeError
 from features.findings import Floats
-from features.knowledge_tables import knowledge_table, refuse_duplicates
+from features.knowledge_tables import knowledge_table
 
 ROOT_ZONES = ("central", "paracentral", "paracentral_up", "paracentral_down", "foraminal", "far_lateral")
 AXIAL_ZONES = ("disc", "facet")
@@ -66,13 +65,6 @@ def root_reach(shift: int = 0) -> Floats:
     S1), -1 one higher (as with a sacralised L5). At the ends of the axis the last root stays.
     """
     table = knowledge_table("root_reach")
-    refuse_duplicates(table, "root_reach", ["level", "zone", "root"])
-    expected = {(level, zone) for level in LEVELS for zone in ROOT_ZONES}
-    gaps = expected - set(zip(table["level"], table["zone"], strict=True))
-    if gaps:
-        raise KnowledgeError(f"root_reach.csv says nothing of {sorted(gaps)}.")
-    if not table["reach"].between(0, 1).all():
-        raise KnowledgeError("root_reach.csv: a reach lies outside [0, 1].")
     reach = np.zeros((len(SITES), len(ROOTS), len(SIDES)))
     by_place = table.groupby(["level", "zone"])
     for place, site in enumerate(SITES):
@@ -94,15 +86,6 @@ def territory(pain_source: str) -> Floats:
 @cache
 def _territories() -> pd.DataFrame:
     table = knowledge_table("territories")
-    refuse_duplicates(table, "territories", ["pain_source", "region"])
-    unknown = sorted(set(table["region"]) - set(REGIONS))
-    if unknown:
-        raise KnowledgeError(f"territories.csv: unknown regions {', '.join(unknown)}.")
-    gaps = sorted(set(ROOTS + AXIAL_ZONES + MIMICS) - set(table["pain_source"]))
-    if gaps:
-        raise KnowledgeError(f"territories.csv has no territory for {', '.join(gaps)}.")
-    if not table["share"].between(0, 1).all():
-        raise KnowledgeError("territories.csv: a share lies outside [0, 1].")
     return table.set_index(["pain_source", "region"])["share"].unstack()  # noqa: PD010
 
 

@@ -39,6 +39,10 @@ LINE_OF_FIRST_ROW = 2
 Read = Callable[[str], pd.DataFrame]
 
 
+SUREST_WEIGHT = 0.99
+"""No finding is a certain source of pain: as odds, a weight of 1 would outweigh everything else."""
+
+
 def table_problems(table: pd.DataFrame, name: str, read: Read) -> list[str]:
     """Everything that is wrong with a table; `read` gives the others that it has to agree with."""
     problems = general_problems(table, name)
@@ -230,7 +234,7 @@ def _weight_problems(table: pd.DataFrame, read: Read) -> list[str]:
     unknown = [f"{_words(one)} is no grade of the dictionary." for one in found if one not in set(expected)]
     return [
         *repeated(table, ["item", "zone", "site_zone", "grade"]),
-        *outside(table, "weight", 0, 1),
+        *outside(table, "weight", 0, SUREST_WEIGHT),
         *unknown_words(table, "site_zone", (*ROOT_ZONES, *AXIAL_SOURCES)),
         *gaps("weight", expected, found),
         *unknown,

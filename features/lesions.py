@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from features.anatomy import SITES
 from features.axes import LEVELS, SIDES
 from features.dictionary import load_dictionary
-from features.errors import KnowledgeError
 from features.findings import Findings, Floats, places, word_code
-from features.knowledge_tables import knowledge_table, refuse_duplicates
+from features.knowledge_tables import knowledge_table
 
 N_GRADES = 6
 FRAGMENT_GRADE = 3
@@ -130,11 +129,7 @@ def prevalence_findings() -> tuple[str, ...]:
 def _prevalence() -> tuple[Floats, Floats, Floats]:
     """The ages studied (n_ages,), the prevalence of each finding (n_ages, n_findings + 1), last 0, and its mean."""
     table = knowledge_table("asymptomatic_prevalence")
-    refuse_duplicates(table, "asymptomatic_prevalence", ["finding", "age_years"])
     by_age = table.pivot_table(index="age_years", columns="finding", values="prevalence")[list(prevalence_findings())]
-    gaps = [name for name in by_age if by_age[name].isna().any()]
-    if gaps:
-        raise KnowledgeError(f"asymptomatic_prevalence.csv: an age is missing for {', '.join(gaps)}.")
     prevalence = np.c_[by_age.to_numpy(np.float64), np.zeros(len(by_age))]
     return by_age.index.to_numpy(np.float64), prevalence, prevalence.mean(axis=0)
 
@@ -142,18 +137,19 @@ def _prevalence() -> tuple[Floats, Floats, Floats]:
 @cache
 def _readings() -> _Readings:
     rows = []
-    for row in _weight_table().itertuples():
+    table = knowledge_table("lesion_weights").fillna({"zone": "", "prevalence_finding": ""})
+    for row in table.itertuples():
         for level in LEVELS:
             for column, side in _columns_of(row.item, row.zone, level):
                 for place in _sites_of(row.site_zone, level, side):
                     rows.append((place, column, row.item, int(row.grade), row.weight, row.prevalence_finding))
-    table = pd.DataFrame(rows, columns=["site", "column", "item", "grade", "weight", "finding"])
-    keys = table[["site", "column", "item"]].drop_duplicates().sort_values(["site", "column", "item"], kind="stable")
+    read = pd.DataFrame(rows, columns=["site", "column", "item", "grade", "weight", "finding"])
+    keys = read[["site", "column", "item"]].drop_duplicates().sort_values(["site", "column", "item"], kind="stable")
     place_of = {tuple(key): place for place, key in enumerate(keys.itertuples(index=False))}
     findings = (*prevalence_findings(), "")
     weights = np.zeros((len(keys), N_GRADES))
     discounts = np.full((len(keys), N_GRADES), len(findings) - 1, dtype=np.intp)
-    for row in table.itertuples():
+    for row in read.itertuples():
         place = place_of[(row.site, row.column, row.item)]
         weights[place, row.grade] = row.weight
         discounts[place, row.grade] = findings.index(row.finding)
@@ -167,19 +163,6 @@ def _readings() -> _Readings:
         sites=sites,
         starts=starts,
     )
-
-
-def _weight_table() -> pd.DataFrame:
-    table = knowledge_table("lesion_weights")
-    refuse_duplicates(table, "lesion_weights", ["item", "zone", "site_zone", "grade"])
-    if not table["weight"].between(0, 1, inclusive="left").all():
-        raise KnowledgeError("lesion_weights.csv: a weight lies outside [0, 1). No finding is a certain source.")
-    unknown = sorted(set(table["prevalence_finding"].dropna()) - set(prevalence_findings()))
-    if unknown:
-        raise KnowledgeError(
-            f"asymptomatic_prevalence.csv has no {', '.join(unknown)}, which lesion_weights.csv names."
-        )
-    return table.fillna({"zone": "", "prevalence_finding": ""})
 
 
 def _columns_of(item: str, zone: str, level: str) -> list[tuple[int, str | None]]:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.axes import ROOTS, SIDES
-from features.errors import KnowledgeError
 from features.findings import Findings, Floats, places
-from features.knowledge_tables import knowledge_table, refuse_duplicates
+from features.knowledge_tables import knowledge_table
 
 OPPOSITE = ("crossed_slr",)
 """Signs of the other side: raising one leg brings on the pain of the other."""
@@ -48,10 +47,6 @@ def root_signs(findings: Findings) -> RootSigns:
 @cache
 def _signs() -> _Signs:
     table = knowledge_table("root_signs")
-    refuse_duplicates(table, "root_signs", ["item", "tested_root", "root"])
-    unknown = sorted(set(table["root"]) - set(ROOTS))
-    if unknown:
-        raise KnowledgeError(f"root_signs.csv: unknown roots {', '.join(unknown)}.")
     rows: dict[int, tuple[float, float, Floats]] = {}
     for row in table.fillna({"tested_root": ""}).itertuples():
         fixed = (("root", row.tested_root),) if row.tested_root else ()
