@@ -478,7 +478,7 @@ def test_an_unknown_status_is_refused_with_its_row(spoil):
         ("territories", "share", "-0.1", "share is outside 0 to 1 in row 2"),
         ("territories", "share", "half", "share is outside 0 to 1 in row 2"),
         ("asymptomatic_prevalence", "prevalence", "37", "prevalence is outside 0 to 1 in row 2"),
-        ("lesion_weights", "weight", "12", "weight is outside 0 to 1 in row 2"),
+        ("lesion_weights", "weight", "12", "weight is outside 0 to 0.99 in row 2"),
         ("reader_agreement", "high", "1.2", "high is outside -1 to 1 in row 2"),
         ("mimic_clusters", "sensitivity", "91", "sensitivity is outside 0 to 1 in row 2"),
         ("finding_ratios", "value", "-1", "odds_ratio: value is outside 0 to inf in row 2"),
