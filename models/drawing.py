@@ -18,15 +18,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from scipy.optimize import isotonic_regression
 
 from features.errors import FileFormatError
 from models.predictor import Explained, RiskPredictor
 
 INK = "#222222"
 RAISES, LOWERS = "#D55E00", "#0072B2"
-LEARNER_STYLES: Mapping[str, tuple[str, str]] = {
+LEARNER_STYLES: Mapping[str, tuple[str, Any]] = {
     "prevalence": ("#999999", ":"),
     "baseline": ("#E69F00", "-."),
+    "published": ("#009E73", (0, (6, 1, 1, 1, 1, 1))),
     "logistic": ("#0072B2", "-"),
     "xgboost": ("#D55E00", "--"),
 }
@@ -235,3 +237,153 @@ def builder_panels(features: pd.DataFrame, diagnosis: pd.Series) -> Figure:
     axes[2].set_xlabel("plans that do not reach\nthe best lesion, %")
     figure.tight_layout()
     return figure
+
+
+SET_STYLES: Mapping[str, tuple[str, Any, str]] = {
+    "raw": ("#8C8C8C", ":", "raw columns"),
+    "builders": ("#CC79A7", "-.", "builders alone"),
+    "raw_and_builders": ("#E69F00", "--", "raw + builders"),
+    "published": ("#56B4E9", (0, (5, 1)), "published"),
+    "published_and_builders": ("#0072B2", "-", "published + builders"),
+    "published_and_truth": (INK, (0, (1, 1)), "published + truth"),
+}
+"""Colour, line and short name of each set of predictors."""
+WORTH_METRICS = {"auroc": "AUROC", "brier": "Brier score"}
+LABEL_GAP = 0.062
+"""Between labels beside a panel, as a share of its height."""
+
+
+def worth_panels(curves: pd.DataFrame, ceilings: Mapping[float, Mapping[str, float]], title: str) -> Figure:
+    """Learning curves of each set of predictors: worlds across, AUROC and Brier score down.
+
+    `curves` are those of one learner as `models.worth.learning_curves` makes them; `ceilings` are the
+    figures of the true risk in each world, which no model can pass but by chance.
+    """
+    worlds = list(ceilings)
+    figure, grid = plt.subplots(
+        2, len(worlds), figsize=(3.4 * len(worlds) + 1.9, 6.6), sharex=True, sharey="row", squeeze=False
+    )
+    for row, (metric, name) in zip(grid, WORTH_METRICS.items(), strict=True):
+        for axes, world in zip(row, worlds, strict=True):
+            _worth_panel(axes, curves[curves["discordance_effect"] == world], metric, ceilings[world][metric])
+        row[0].set_ylabel(name)
+        _label_beside(row[-1], curves[curves["discordance_effect"] == worlds[-1]], metric, ceilings[worlds[-1]][metric])
+    for axes, world in zip(grid[0], worlds, strict=True):
+        axes.set_title(_world_name(world), loc="left", fontsize=10, fontweight="bold")
+    for axes in grid[-1]:
+        axes.set_xlabel("development cases")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    figure.tight_layout()
+    return figure
+
+
+def _world_name(effect: float) -> str:
+    names = {0.0: "no effect of a missed source", 0.5: "half the assumed effect", 1.0: "the assumed effect in full"}
+    return names.get(effect, f"{effect:g} times the assumed effect")
+
+
+def _worth_panel(axes: Any, curves: pd.DataFrame, metric: str, ceiling: float) -> None:
+    axes.axhline(ceiling, color="#BBBBBB", linewidth=0.8)
+    sizes = sorted(curves["development_cases"].unique())
+    for name, (colour, dashes, _) in SET_STYLES.items():
+        curve = curves[curves["predictors"] == name].sort_values("development_cases")
+        x = curve["development_cases"]
+        axes.fill_between(x, curve[f"{metric}_lower"], curve[f"{metric}_upper"], color=colour, alpha=0.13, linewidth=0)
+        axes.plot(x, curve[metric], color=colour, linestyle=dashes, linewidth=1.7)
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45, ha="right", fontsize=8)
+    axes.minorticks_off()
+
+
+def _label_beside(axes: Any, curves: pd.DataFrame, metric: str, ceiling: float) -> None:
+    """Names of the lines at their right ends, in their order and apart from one another."""
+    last = curves[curves["development_cases"] == curves["development_cases"].max()].set_index("predictors")[metric]
+    ends = [(last[name], label, colour) for name, (colour, _, label) in SET_STYLES.items()]
+    ends = sorted([*ends, (ceiling, "true risk", "#777777")])
+    low, high = axes.get_ylim()
+    at = np.array([(value - low) / (high - low) for value, _, _ in ends])
+    steps = LABEL_GAP * np.arange(len(ends))
+    heights = isotonic_regression(at - steps).x + steps
+    for (_, label, colour), end, height in zip(ends, at, heights, strict=True):
+        axes.annotate(
+            label,
+            xy=(1.0, end),
+            xytext=(1.07, height),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            color=colour,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.6,
+                "relpos": (0, 0.5),
+                "shrinkA": 2,
+                "shrinkB": 0,
+            },
+            annotation_clip=False,
+        )
+
+
+ANSWER_STYLES: Mapping[str, tuple[str, str, str]] = {
+    "crude_rival": ("#777777", "s", "crude rival: largest planned lesion on the painful side"),
+    "builders": ("#0072B2", "o", "builders"),
+    "attainable": ("#D55E00", "D", "attainable from the record, at least"),
+}
+"""Who answers whether a lesion or mimic is the source: colour, mark and name."""
+
+
+def truth_panels(
+    auroc: pd.DataFrame, twins: pd.DataFrame, calibration: pd.DataFrame, labels: Mapping[str, str]
+) -> Figure:
+    """Do the builders find the truth? Discrimination, twins told apart, and calibration of what is a probability.
+
+    `auroc` has question, who, estimate, lower, upper; `twins` other_source instead of question;
+    `calibration` question, risk, observed, lower, upper. `labels` name questions and other sources.
+    """
+    questions = list(dict.fromkeys(calibration["question"]))
+    figure = plt.figure(figsize=(11.5, 6.6))
+    top, bottom = np.asarray(figure.subfigures(2, 1, height_ratios=[1.15, 1]))
+    discriminates, pairs = top.subplots(1, 2, gridspec_kw={"width_ratios": [1.25, 1]})
+    _answer_panel(discriminates, auroc, "question", labels)
+    discriminates.set_xlabel("AUROC, 95 % interval (0.5 is chance)")
+    discriminates.set_title("Is it the source?", loc="left", fontsize=10, fontweight="bold")
+    _answer_panel(pairs, twins, "other_source", labels)
+    pairs.set_xlabel("share of pairs told apart, 95 % interval (0.5 is chance)")
+    pairs.set_title("Twins: the same scan and plan, another source", loc="left", fontsize=10, fontweight="bold")
+    handles, names = discriminates.get_legend_handles_labels()
+    top.legend(handles, names, frameon=False, ncols=3, loc="lower center", fontsize=8.5)
+    top.subplots_adjust(left=0.17, right=0.99, wspace=0.5, top=0.9, bottom=0.27)
+    for axes, question in zip(bottom.subplots(1, len(questions), squeeze=False)[0], questions, strict=True):
+        _truth_calibration(axes, calibration[calibration["question"] == question])
+        axes.set_title(labels.get(question, question), loc="left", fontsize=9.5, fontweight="bold")
+    bottom.axes[0].set_ylabel("observed proportion")
+    bottom.subplots_adjust(left=0.06, right=0.99, wspace=0.32, top=0.86, bottom=0.2)
+    return figure
+
+
+def _answer_panel(axes: Any, figures: pd.DataFrame, asked: str, labels: Mapping[str, str]) -> None:
+    """Dots with intervals, a row a question; marks of one row stand a little apart."""
+    questions = list(dict.fromkeys(figures[asked]))
+    for place, (who, (colour, mark, name)) in enumerate(ANSWER_STYLES.items()):
+        own = figures[figures["who"] == who].dropna(subset=["estimate"])
+        if own.empty:
+            continue
+        y = np.array([questions.index(question) for question in own[asked]]) + 0.22 * (place - 1)
+        errors = np.stack([own["estimate"] - own["lower"], own["upper"] - own["estimate"]])
+        axes.errorbar(own["estimate"], y, xerr=errors, fmt=mark, color=colour, markersize=6, capsize=2.5, label=name)
+        for at, value in zip(y, own["estimate"], strict=True):
+            axes.annotate(f"{value:.2f}", (1.005, at), fontsize=8, color=colour, va="center", annotation_clip=False)
+    axes.axvline(0.5, color="#BBBBBB", linewidth=0.8)
+    axes.set_yticks(range(len(questions)), [labels.get(question, question) for question in questions])
+    axes.set(xlim=(0.45, 1.0), ylim=(len(questions) - 0.5, -0.5))
+    axes.tick_params(axis="y", length=0)
+
+
+def _truth_calibration(axes: Any, curve: pd.DataFrame) -> None:
+    colour = ANSWER_STYLES["builders"][0]
+    axes.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=0.8)
+    axes.fill_between(curve["risk"], curve["lower"], curve["upper"], color=colour, alpha=0.15, linewidth=0)
+    axes.plot(curve["risk"], curve["observed"], color=colour, linewidth=1.6)
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="probability by the builders")

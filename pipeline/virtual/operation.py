@@ -42,9 +42,6 @@ def operation(rng: Generator, people: People, sources: Sources, reading: Reading
     wide = plan.procedure == PROCEDURES.index("decompression_and_fusion")
     main = _reached(sources.main, plan.zone, decompressed, fused, wide)
     second = _reached(sources.second, plan.zone, decompressed, fused, wide)
-    own = 1 - sources.second_share - sources.mimic_share
-    reached = own * main + sources.second_share * second
-    reached = reached * np.where(sources.sensitised, 0.75, 1)
     noted = _moved(plan.decompression, slipped * happens(rng, 0.5, (n,)))
     columns, defect = _columns(rng, plan, events)
     columns |= grid_columns("operated_decompression", noted * 1.0, "level", "side")
@@ -54,10 +51,24 @@ def operation(rng: Generator, people: People, sources: Sources, reading: Reading
         wrong_level=(slipped != 0) | recounted,
         reached_main=main,
         reached_second=second,
-        unreached=1 - reached,
+        unreached=unreached_share(sources, main, second),
         defect_mm=defect,
         columns=columns,
     )
+
+
+def unreached_share(sources: Sources, main: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(n,) share of the pain whose source is not reached, by whether the main and the second source are."""
+    own = 1 - sources.second_share - sources.mimic_share
+    reached = own * main + sources.second_share * second
+    return 1 - reached * np.where(sources.sensitised, 0.75, 1)
+
+
+def plan_reaches(sources: Sources, reading: Reading, plan: Plan) -> np.ndarray:
+    """(n,) whether the plan, carried out at the levels that were meant, reaches the main source."""
+    decompressed, fused = _moved(plan.decompression, -reading.shift), _moved(plan.fusion, -reading.shift)
+    wide = plan.procedure == PROCEDURES.index("decompression_and_fusion")
+    return _reached(sources.main, plan.zone, decompressed, fused, wide)
 
 
 def _events(rng: Generator, people: People, plan: Plan) -> dict[str, np.ndarray]:

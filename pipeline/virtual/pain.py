@@ -19,6 +19,14 @@ TERRITORIES = (*ROOTS, "disc", "facet", "sacroiliac", "piriformis", "hip", "troc
 ODI_ERROR_SD = 6.0
 """Of one filled-in ODI; two forms then differ with SD 8.5 (Alhaug: 9.2 on average over 74 days)."""
 
+TERRITORY_SD = 0.7
+"""Log-odds by which a patient's own territory differs from the published shares."""
+LOW_BACK_ONLY = 0.35
+"""How much the back pain beside another source keeps of its territory beyond the low back."""
+FORGOTTEN = 0.10
+STRAY = 0.025
+"""Chance that a place of the drawing is left out, or marked by mistake."""
+
 
 @dataclass(frozen=True)
 class Pain:
@@ -95,7 +103,7 @@ def drawn_pain(rng: Generator, anatomy: Anatomy, sources: Sources, leg: np.ndarr
             np.where(kind < ROOT_LESIONS, leg, np.maximum(leg, back) * 0.9),
         ),
         _felt(rng, second, both_sides(sources.second.side), leg * (0.5 + sources.second_share)),
-        _felt(rng, np.full(n, TERRITORIES.index("disc")), np.ones((n, 2), dtype=bool), back, narrow=0.35),
+        _felt(rng, np.full(n, TERRITORIES.index("disc")), np.ones((n, 2), dtype=bool), back, narrow=LOW_BACK_ONLY),
     ]
     beside = np.maximum(1, 8 * (0.25 + sources.mimic_share))
     for place, mimic in enumerate(("sacroiliac", "piriformis", "hip")):
@@ -106,8 +114,8 @@ def drawn_pain(rng: Generator, anatomy: Anatomy, sources: Sources, leg: np.ndarr
     layers.append(diffuse * rng.uniform(3, 9, diffuse.shape))
     drawing = np.maximum.reduce(layers)
     # Of two drawings a minute apart, only 62 % overlaps (Leoni 2013).
-    forgotten = happens(rng, 0.10, drawing.shape)
-    stray = happens(rng, 0.025, drawing.shape) * rng.uniform(1, 5, drawing.shape)
+    forgotten = happens(rng, FORGOTTEN, drawing.shape)
+    stray = happens(rng, STRAY, drawing.shape) * rng.uniform(1, 5, drawing.shape)
     return whole(np.maximum(np.where(forgotten, 0, drawing), stray), 0, 10)
 
 
@@ -117,7 +125,7 @@ def _felt(
     """(n, region, side) intensity of one source; `narrow` shrinks all shares but that of the low back."""
     shares = fact_grid("territories", TERRITORIES, REGIONS)[np.maximum(territory, 0)]
     shares = np.where(np.arange(len(REGIONS)) == 0, shares, shares * narrow)
-    own = shifted(shares, 0.7 * rng.normal(0, 1, shares.shape))
+    own = shifted(shares, TERRITORY_SD * rng.normal(0, 1, shares.shape))
     marked = happens(rng, own[:, :, None], (*shares.shape, 2))
     marked &= (sides & (territory >= 0)[:, None])[:, None, :]
     strength = intensity[:, None, None] * rng.beta(6, 1.6, marked.shape)

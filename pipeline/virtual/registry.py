@@ -53,6 +53,16 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Decisions:
+    """First operations of as many patients, before anything was done."""
+
+    planned: Planned
+    centres: Centres
+    index: np.ndarray
+    """Day of the decision."""
+
+
+@dataclass(frozen=True)
 class Followed:
     """Everything after it."""
 
@@ -93,11 +103,24 @@ def draw_registry(params: RegistryParams) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def draw_planned_cases(params: RegistryParams) -> pd.DataFrame:
     """Cases before their operation, with the preoperative columns alone, as for an example file."""
-    rngs = streams(params.seed, 0)
-    firsts, centres, index = _first_cases(params, rngs)
-    columns = _preoperative(rngs["missingness"], centres, firsts)
-    columns |= _keys(firsts.people.centre, index)
-    order = np.argsort(index, kind="stable")
+    decisions = drawn_decisions(params)
+    return decided_record(params, decisions, np.argsort(decisions.index, kind="stable"))
+
+
+def drawn_decisions(params: RegistryParams) -> Decisions:
+    """First operations up to the decision, with everything behind them."""
+    return Decisions(*_first_cases(params, streams(params.seed, 0)))
+
+
+def decided_record(params: RegistryParams, decisions: Decisions, order: np.ndarray) -> pd.DataFrame:
+    """What the record holds of these decisions before the operation, in the given order of rows.
+
+    What is left out depends on the seed and on the pain alone: the same cases with other pain, as
+    twins are, lack the same things but for tests that the pain suggests.
+    """
+    planned, index = decisions.planned, decisions.index
+    columns = _preoperative(streams(params.seed, 0)["missingness"], decisions.centres, planned)
+    columns |= _keys(planned.people.centre, index)
     names = [v.name for v in load_dictionary().known_by("preoperative")]
     cases = record_frame(columns, len(index), names).iloc[order].reset_index(drop=True)
     return _numbered(cases, np.arange(len(index)))
