@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from features.anatomy import SITES
 from features.axes import FLAGGED_MIMICS, MIMICS, SIDES
@@ -132,7 +134,8 @@ def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
     """
     starts = range(0, len(cases), SLICE) or [0]
     columns: dict[str, np.ndarray] = {}
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    # Two slices at a time; a matrix product that took threads of its own would only wait for them.
+    with ThreadPoolExecutor(max_workers=2) as pool, _single_threaded_products(is_needed=len(starts) > 1):
         parts = pool.map(lambda start: _features(cases.iloc[start : start + SLICE], params), starts)
         for start, part in zip(starts, parts, strict=True):
             for name, values in part.items():
@@ -140,6 +143,10 @@ def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
                 column[start : start + len(values)] = values
     # Text even where no case has a source to name, so that a case alone looks as it does among others.
     return pd.DataFrame(columns, index=cases.index, copy=False).astype(dict.fromkeys(TEXT_FEATURES, "str"))
+
+
+def _single_threaded_products(*, is_needed: bool) -> AbstractContextManager[object]:
+    return threadpool_limits(limits=1, user_api="blas") if is_needed else nullcontext()
 
 
 def _features(cases: pd.DataFrame, params: BuilderParams) -> dict[str, np.ndarray]:

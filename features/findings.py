@@ -72,7 +72,7 @@ class Findings:
 
     def columns(self, places: NDArray[np.intp]) -> Floats:
         """The columns at places (see `places`) of every case: (n_cases, *places.shape)."""
-        return np.take(self._values, places, axis=1)  # three times as fast as an index
+        return self._values.take(places, axis=1)  # three times as fast as an index
 
     def grid(self, item: str, *axes: str, **fixed: str) -> Floats:
         """An item over axes: `grid("pain", "region", "side")` is (n_cases, n_regions, n_sides).

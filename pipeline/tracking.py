@@ -46,7 +46,7 @@ TRAINING, SCORING = "backcast", "backcast-scores"
 CHAMPION = "champion"
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How a store says that a model or an alias does not exist; anything else is a fault."""
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "xgboost")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "xgboost")
 """What predicting needs, pinned as installed."""
 
 

@@ -20,6 +20,8 @@ from features.axes import SIDES
 from features.builders import BuilderParams, build_features, sources_of_pain
 from features.dictionary import load_dictionary
 from features.findings import Findings
+from features.lesion_pain import lesion_pain
+from features.mimics import mimic_evidence
 from pipeline.params import load_params
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_planned_cases, draw_registry
@@ -83,16 +85,19 @@ def cost_is_linear(params: BuilderParams) -> None:
 
 def one_case_alone(params: BuilderParams, per_case: float) -> None:
     records = records_of(drawn_cases().head(200))
-    for record in records:
+
+    def both(record: dict[str, Any]) -> None:
+        findings = Findings.of_records([record])
+        lesion_pain(findings)
+        mimic_evidence(findings, params.mimic_priors)
+
+    def everything(record: dict[str, Any]) -> None:
         sources_of_pain(Findings.of_records([record]), params)
-    took = [
-        min(seconds(lambda r=record: sources_of_pain(Findings.of_records([r]), params)) for _ in range(5))
-        for record in records
-    ]
-    alone = sorted(took)[len(took) // 2]
-    print(
-        f"one record alone, all its parts: {alone * 1e3:.2f} ms (median), {alone / per_case:.0f} times its batch share"
-    )
+
+    for name, work in (("both builders", both), ("with support, plan and cautions", everything)):
+        took = sorted(min(seconds(lambda w=work, r=record: w(r)) for _ in range(5)) for record in records)
+        alone = took[len(took) // 2]
+        print(f"one record alone, {name}: {alone * 1e3:.2f} ms (median), {alone / per_case:.0f} times a batch's share")
 
 
 def against_a_plain_loop(params: BuilderParams, per_case: float) -> None:
