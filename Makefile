@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 # Hospitals' networks often have a certificate of their own: trust what the machine trusts.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help setup repro test check format bench docs lock clean
+.PHONY: help setup repro worth test check format bench docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ $(STAMP): requirements.lock bootstrap.lock pyproject.toml
 
 repro: $(STAMP)  ## The whole pipeline: registry, ..., report, registered models
 	dvc repro
+
+worth: $(STAMP)  ## What the clinical builders are worth, in worlds of known effect: some minutes
+	dvc repro pipeline/experiments/dvc.yaml
 
 test: $(STAMP)  ## The whole test suite
 	pytest -n 2 --dist loadgroup

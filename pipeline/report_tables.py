@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,15 @@ import pandas as pd
 from features.dictionary import Variable, load_dictionary
 
 SETS = ("development", "temporal", "geographic")
+COMPARED_METRICS = {
+    "auroc": "AUROC",
+    "calibration_intercept": "Calibration intercept",
+    "calibration_slope": "Calibration slope",
+    "brier_score": "Brier score",
+    "brier_difference": "Difference in Brier score",
+    "net_benefit_30": "Net benefit at 0.30",
+}
+"""What is shown of learners on the cases of a comparator."""
 SHOWN_METRICS = {
     "auroc": "AUROC",
     "calibration_intercept": "Calibration intercept",
@@ -52,6 +61,50 @@ def metric_rows(metrics: Mapping[str, Any], chosen: str) -> list[dict[str, Any]]
         for learner, by_set in metrics.items()
         for test_set, measured in by_set.items()
     ]
+
+
+def same_case_rows(compared: Mapping[str, Any], learners: Sequence[str]) -> list[dict[str, Any]]:
+    """One row a test set, group of cases and learner: the learners on the cases of a comparator.
+
+    `compared` is what `same_cases.json` holds of one outcome and comparator.
+    """
+    return [
+        {
+            "test_set": test_set,
+            "group": "all" if group == "all" else group.replace("_", " "),
+            "learner": learner,
+            "cases": f"{found['cases']:,} of {found['of']:,}",
+            "prevalence": number(found["prevalence"]["estimate"]),
+            "shown": {
+                label: with_interval(found["learners"][learner][name], 3 if name.startswith(("brier", "net")) else 2)
+                if name in found["learners"][learner]
+                else "—"
+                for name, label in COMPARED_METRICS.items()
+            },
+        }
+        for test_set in SETS
+        for group, found in compared.get(test_set, {}).items()
+        for learner in learners
+    ]
+
+
+def coverage_lines(coverage: pd.DataFrame, labels: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Each diagnosis: to how many of its cases a comparator gave a risk, and what was wanting in the others.
+
+    `coverage` is that of one outcome as `models.published_risk.coverage` makes it; `labels` are those of inputs.
+    """
+    lines = []
+    for diagnosis, rows in coverage.groupby("diagnosis", sort=False):
+        whole = rows[rows["input"].isna() | (rows["input"] == "")].set_index("answer")["cases"]
+        wanting = "; ".join(
+            f"{answer}: " + ", ".join(f"{labels[row.input]} ({row.cases:,})" for row in inputs.itertuples())
+            for answer, inputs in rows[rows["answer"].isin(("not recorded", "out of range"))].groupby("answer")
+        )
+        if whole.get("no equation", 0):
+            wanting = "; ".join(filter(None, [f"no published equation ({whole['no equation']:,})", wanting]))
+        estimated = f"{whole['estimated']:,} of {whole['asked']:,}"
+        lines.append((str(diagnosis).replace("_", " "), estimated, wanting or "—"))
+    return lines
 
 
 def characteristics(cases: pd.DataFrame, sets: pd.Series) -> list[tuple[str, list[str]]]:

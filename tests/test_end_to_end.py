@@ -34,6 +34,7 @@ SMALL = {
         "logistic": {"C": [0.01, 0.1]},
         "xgboost": {"max_depth": 2, "n_rounds": [20, 40], "min_child_weight": 20},
     },
+    "builders": {"cases": 800, "twin_pairs": 300, "attainable_cases": 800},
     "explain": {"waterfalls": 1},
 }
 
@@ -72,7 +73,7 @@ def project(tmp_path_factory) -> Path:
     run("git", "add", "-A", cwd=folder)
     run("git", "commit", "-qm", "small", cwd=folder)
     first = run("dvc", "repro", cwd=folder)
-    assert len(stages_run(first)) == 10 + len(OUTCOMES)
+    assert len(stages_run(first)) == 11 + len(OUTCOMES)
     return folder
 
 
@@ -190,7 +191,7 @@ def test_dvc_draws_and_compares(project):
     assert "failure_12m" in json.dumps(shown)
     run("dvc", "plots", "show", "-o", "drawn", cwd=project)
     page = (project / "drawn" / "index.html").read_text()
-    assert page.count("vegaEmbed(") == 3
+    assert page.count("vegaEmbed(") == 5
     for word in (*OUTCOMES, "temporal", "geographic"):
         assert word in page
 

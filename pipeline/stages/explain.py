@@ -7,12 +7,16 @@ import shutil
 import numpy as np
 import pandas as pd
 
+from features.builders import sources_of_pain
 from features.cohort import provenance
+from features.findings import Findings
+from models.case_picture import case_figure
 from models.drawing import case_waterfall, importance_bars, save
 from models.predictor import Explained, RiskPredictor
+from models.source_story import clinical_paragraph
 from models.splitting import TEST_SETS
 from pipeline import paths
-from pipeline.files import read_cases, read_json, write_table
+from pipeline.files import read_cases, read_json, write_table, write_text
 from pipeline.params import Params
 
 
@@ -30,7 +34,7 @@ def run(params: Params) -> None:
         write_table(importance, paths.EXPLAIN / outcome / "importance.csv")
         title = f"What moves the risk of {outcome} ({chosen}, {len(cases)} test cases)"
         save(importance_bars(importance, title), paths.EXPLAIN / outcome / "importance.png")
-        draw_waterfalls(predictor, explained, cases, params.explain.waterfalls)
+        draw_cases(predictor, explained, cases, params.explain.waterfalls)
 
 
 def contribution_table(explained: Explained) -> pd.DataFrame:
@@ -53,14 +57,23 @@ def global_importance(predictor: RiskPredictor, explained: Explained) -> pd.Data
     return pd.DataFrame(rows).sort_values(["mean_abs_contribution", "predictor"], ascending=[False, True])
 
 
-def draw_waterfalls(predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame, wanted: int) -> None:
-    """Waterfalls of cases spread from the lowest to the highest risk; a real person's values stay out."""
+def draw_cases(predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame, wanted: int) -> None:
+    """Cases spread from the lowest to the highest risk, each as a waterfall.
+
+    Of the virtual registry also the sources of the pain, in words and as a picture; a real person's
+    values, drawing and findings stay out.
+    """
     order = explained.risks["risk"].sort_values(kind="stable").index
     places = np.unique(np.linspace(0.05, 0.95, wanted).round(2)) if wanted > 1 else [0.5]
-    show_values = provenance(cases) == "virtual"
+    is_virtual = provenance(cases) == "virtual"
+    folder = paths.EXPLAIN / predictor.bundle.outcome
     for number, place in enumerate(places[:wanted], start=1):
         case_id = order[int(place * (len(order) - 1))]
         risk = explained.risks.loc[case_id, "risk"]
         title = f"{predictor.bundle.outcome}: a case at the {place:.0%} point of the risks, risk {risk:.0%}"
-        figure = case_waterfall(predictor, explained, cases if show_values else None, case_id, title)
-        save(figure, paths.EXPLAIN / predictor.bundle.outcome / f"waterfall_{number}.png")
+        figure = case_waterfall(predictor, explained, cases if is_virtual else None, case_id, title)
+        save(figure, folder / f"waterfall_{number}.png")
+        if is_virtual:
+            sources = sources_of_pain(Findings(cases.loc[[case_id]]), predictor.builder_params)
+            write_text(case_figure(sources, 0, "Pain expected and reported"), folder / f"sources_{number}.svg")
+            write_text(clinical_paragraph(sources) + "\n", folder / f"sources_{number}.txt")
