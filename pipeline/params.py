@@ -23,7 +23,7 @@ from features.cohort import CohortParams
 from features.errors import ParamsError
 from features.outcomes import OutcomeParams, outcome_names
 from pipeline import paths
-from pipeline.virtual.parameters import RegistryParams
+from pipeline.virtual.parameters import MOST_CASES, RegistryParams
 
 LEARNERS = ("prevalence", "baseline", "logistic", "xgboost")
 """As in `models.learners`, which costs seconds to import; a test holds the two together."""
@@ -162,6 +162,23 @@ class EvaluateParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuildersParams:
+    seed: int
+    cases: int
+    twin_pairs: int
+    attainable_cases: int
+
+    def __post_init__(self) -> None:
+        sizes = dict.fromkeys(("cases", "twin_pairs", "attainable_cases"), (100, MOST_CASES))
+        _refuse(_out_of_range("builders", self, {"seed": (0, math.inf), **sizes}))
+
+    @property
+    def seeds(self) -> tuple[int, int, int]:
+        """Of the cases tested, of the twins, and of the cases that teach what is attainable."""
+        return self.seed, self.seed + 1, self.seed + 2
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExplainParams:
     waterfalls: int
 
@@ -178,6 +195,47 @@ class RegisterParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorthParams:
+    seed: int
+    discordance_effects: list[float]
+    development_cases: list[int]
+    registries: int
+    samples_per_registry: int
+    test_cases: int
+    logistic: LogisticGrid
+    xgboost: XGBoostGrid
+
+    def __post_init__(self) -> None:
+        most = MOST_CASES // 2  # some that are drawn are not in the cohort, or have no known outcome
+        ranges: dict[str, tuple[float, float]] = {
+            "seed": (0, math.inf),
+            "discordance_effects": (0, 3),
+            "development_cases": (50, most),
+            "registries": (2, 1000),
+            "samples_per_registry": (1, 100),
+            "test_cases": (100, most),
+        }
+        problems = _out_of_range("worth", self, ranges)
+        if 0 not in self.discordance_effects:
+            problems.append("worth.discordance_effects must hold 0, the negative control")
+        for name in ("discordance_effects", "development_cases"):
+            if sorted(set(getattr(self, name))) != getattr(self, name) or not getattr(self, name):
+                problems.append(f"worth.{name} must rise, each value once")
+        problems += _out_of_range("worth.logistic", self.logistic, {"C": (1e-9, 1e9)})
+        problems += _out_of_range("worth.xgboost", self.xgboost, XGBOOST_RANGES)
+        for learner in CANDIDATES:
+            problems += [
+                f"worth.{learner}.{key} must be one value: every set of predictors has the same learner"
+                for key, value in self.setting(learner).items()
+                if isinstance(value, list)
+            ]
+        _refuse(problems)
+
+    def setting(self, learner: str) -> dict[str, Any]:
+        return dataclasses.asdict(getattr(self, learner))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Params:
     registry: RegistryParams
     ingest: IngestParams
@@ -186,8 +244,10 @@ class Params:
     split: SplitParams
     train: TrainParams
     evaluate: EvaluateParams
+    builders: BuildersParams
     explain: ExplainParams
     register: RegisterParams
+    worth: WorthParams
 
 
 class _Loader(yaml.SafeLoader):
@@ -230,6 +290,10 @@ def load_params(path: Path = paths.PARAMS) -> Params:
             for outcome in params.train.outcomes
             if outcome not in params.cohort.outcomes
         ]
+        if params.registry.seed in params.builders.seeds:
+            problems.append(
+                f"builders.seed {params.builders.seed} draws the cases of registry.seed again; choose one further away"
+            )
     if problems:
         raise ParamsError(f"{path}: " + "; ".join(problems) + ".")
     return params

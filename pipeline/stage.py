@@ -20,8 +20,11 @@ from pipeline import paths
 from pipeline.params import load_params
 
 STAGES = (
-    "registry", "ingest", "cohort", "derive", "split", "train", "predict", "evaluate", "explain", "report", "register",
+    "registry", "ingest", "cohort", "derive", "split", "train", "predict", "evaluate", "builders", "explain",
+    "report", "register",
 )  # fmt: skip
+EXPERIMENTS = ("worth",)
+"""Stages that cost minutes and that no other waits for: `dvc repro pipeline/experiments/dvc.yaml`."""
 
 
 def run(stage: str, *item: str) -> None:
@@ -40,8 +43,9 @@ def run(stage: str, *item: str) -> None:
 
 
 def dependency_hashes(stage: str, item: tuple[str, ...] = ()) -> dict[str, str]:
-    """Hash of every file that `dvc.yaml` says the stage depends on, params.yaml among them."""
-    declared = yaml.safe_load(paths.DVC_YAML.read_text())["stages"][stage]
+    """Hash of every file that its `dvc.yaml` says the stage depends on, params.yaml among them."""
+    file = paths.EXPERIMENTS_DVC_YAML if stage in EXPERIMENTS else paths.DVC_YAML
+    declared = yaml.safe_load(file.read_text())["stages"][stage]
     values = yaml.safe_load(paths.PARAMS.read_text()) | {"item": {"outcome": "".join(item)}}
     roots = [Path(_filled_in(dep, values)) for dep in declared.get("deps", [])] + [paths.PARAMS]
     files = [path for root in roots for path in (sorted(root.rglob("*")) if root.is_dir() else [root])]
@@ -65,9 +69,10 @@ def _filled_in(dep: str, values: dict[str, Any]) -> str:
 def main(arguments: list[str]) -> int:
     """Exit status: that of the error's kind, 0 when all went well."""
     wanted = 2 if arguments[:1] == ["train"] else 1
-    if len(arguments) != wanted or arguments[0] not in STAGES:
+    if len(arguments) != wanted or arguments[0] not in STAGES + EXPERIMENTS:
         print(
-            f"usage: pipeline/run_stage STAGE, or pipeline/run_stage train OUTCOME; stages: {', '.join(STAGES)}",
+            "usage: pipeline/run_stage STAGE, or pipeline/run_stage train OUTCOME; "
+            f"stages: {', '.join(STAGES + EXPERIMENTS)}",
             file=sys.stderr,
         )
         return 2

@@ -1,4 +1,4 @@
-"""dvc.yaml declares what each stage imports and reads, no more and no less; the truth is nobody's input."""
+"""Both files of stages declare what each imports and reads, no more and no less; the truth is nobody's input."""
 
 from __future__ import annotations
 
@@ -10,13 +10,23 @@ import grimp
 import pytest
 import yaml
 
-from pipeline.stage import STAGES
+from pipeline.stage import EXPERIMENTS, STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+DEFAULT = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+APART = yaml.safe_load((ROOT / "pipeline/experiments/dvc.yaml").read_text(encoding="utf-8"))["stages"]
+"""Outside the default graph."""
+DVC = DEFAULT | APART
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 VIRTUAL = "pipeline/virtual"
-BESIDE_THE_CODE = {"templates": "pipeline/templates", "served_model.py": "pipeline/served_model.py"}
+DRAWING = {"registry", "builders", "worth"}
+"""Stages that draw virtual cases, and so come upon their truth. No stage that trains a model is among them."""
+BESIDE_THE_CODE = {
+    "templates": "pipeline/templates",
+    "served_model.py": "pipeline/served_model.py",
+    "published_tables": "models/published_tables",
+    "body_outline.csv": "models/body_outline.csv",
+}
 """What a module names as a file and does not import: by the word that names it."""
 
 
@@ -53,7 +63,7 @@ def imported_code(graph: grimp.ImportGraph, stage: str) -> set[str]:
     """What the stage must declare: `features` whole, the rest file by file."""
     found = modules(graph, stage)
     code = {"features" if name.split(".")[0] == "features" else str(source(name).relative_to(ROOT)) for name in found}
-    own = [source(name).read_text(encoding="utf-8") for name in found if name.startswith("pipeline.")]
+    own = [source(name).read_text(encoding="utf-8") for name in found if not name.startswith("features")]
     return code | {path for word, path in BESIDE_THE_CODE.items() if any(f'"{word}"' in text for text in own)}
 
 
@@ -95,9 +105,17 @@ def test_every_stage_depends_on_the_lock_and_runs_itself(stage):
 
 
 def test_the_stages_are_those_that_the_runner_knows():
-    assert tuple(DVC) == STAGES
+    assert (tuple(DEFAULT), tuple(APART)) == (STAGES, EXPERIMENTS)
     named = {file.stem for file in (ROOT / "pipeline" / "stages").glob("*.py")} - {"__init__"}
-    assert named == set(STAGES)
+    assert named == {*STAGES, *EXPERIMENTS}
+
+
+def test_no_stage_waits_for_an_experiment():
+    made = {path for stage in APART for path in outputs(stage)}
+    assert made
+    for stage in DEFAULT:
+        assert not any(covered(path, made) or covered(out, {path}) for path in inputs(stage) for out in made), stage
+    assert {APART[stage]["wdir"] for stage in APART} == {"../.."}
 
 
 def parameter(name: str) -> Any:
@@ -149,8 +167,16 @@ def test_every_input_comes_from_an_earlier_stage():
 
 
 def test_an_output_stands_in_the_folder_of_its_stage():
-    for stage in DVC:
+    """But for the figures of the builders: they stand beside those of the models, in paths of their own."""
+    assert outputs("builders") == ["data/evaluate/builders", "data/evaluate/builders.json"]
+    for stage in set(DVC) - {"builders"}:
         assert all(covered(path, {f"data/{stage}"}) for path in outputs(stage)), stage
+
+
+def test_no_output_lies_within_another():
+    made = [path for stage in DVC for path in outputs(stage)]
+    assert [path for path in made if covered(path, {*made} - {path})] == []
+    assert len(made) == len(set(made))
 
 
 def test_the_truth_is_an_input_of_no_stage():
@@ -171,8 +197,8 @@ def test_no_module_but_the_registry_stage_names_the_truth():
 
 
 def test_register_is_last_always_runs_and_nothing_waits_for_it():
-    assert list(DVC)[-1] == "register"
-    assert DVC["register"]["always_changed"] is True
+    assert list(DEFAULT)[-1] == "register"
+    assert DEFAULT["register"]["always_changed"] is True
     for stage in DVC:
         assert stage == "register" or not DVC[stage].get("always_changed")
         assert not any(covered(path, set(outputs("register")) or {"data/register"}) for path in inputs(stage))
@@ -182,9 +208,15 @@ def test_no_stage_before_register_speaks_to_mlflow(graph):
     assert [stage for stage in DVC if "pipeline.tracking" in modules(graph, stage)] == ["register"]
 
 
-def test_only_the_virtual_registry_draws(graph):
-    drawing = [stage for stage in DVC if "pipeline.virtual.registry" in modules(graph, stage)]
-    assert drawing == ["registry"]
+def test_only_named_stages_draw_virtual_cases(graph):
+    assert {stage for stage in DVC if "pipeline.virtual.registry" in modules(graph, stage)} == DRAWING
+
+
+def test_what_a_drawing_stage_makes_teaches_no_model():
+    """But for the registry's own cases: whatever else comes from a stage that saw the truth stays out of training."""
+    seen = {path for stage in DRAWING for path in outputs(stage)} - {"data/registry/cases.csv"}
+    for stage in ("ingest", "cohort", "derive", "split", "train", "predict"):
+        assert not any(covered(path, seen) or covered(out, {path}) for path in inputs(stage) for out in seen), stage
 
 
 def test_outcomes_are_a_matrix_of_the_train_stage():

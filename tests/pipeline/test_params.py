@@ -76,6 +76,11 @@ def test_no_change_is_no_problem(params_yaml, root):
         ({"registry.cases": 3}, r"registry\.centres \(8\) must not exceed registry\.cases \(3\)"),
         ({"registry.discordance_effect": -1}, r"registry\.discordance_effect must lie in 0 to 3, got -1"),
         ({"registry.discordance_effect": math.nan}, r"registry\.discordance_effect must be a number"),
+        ({"worth.discordance_effects": [0.5, 1.0]}, r"worth\.discordance_effects must hold 0, the negative control"),
+        ({"worth.development_cases": [500, 250]}, r"worth\.development_cases must rise, each value once"),
+        ({"worth.development_cases": [5]}, r"worth\.development_cases must be in 50 to \d+, got 5"),
+        ({"worth.xgboost.max_depth": [2, 3]}, r"worth\.xgboost\.max_depth must be one value"),
+        ({"worth.registries": 1}, r"worth\.registries must be in 2 to 1000, got 1"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(params_yaml, changes, words):
