@@ -20,8 +20,8 @@ from pipeline import paths
 from pipeline.params import load_params
 
 STAGES = (
-    "registry", "ingest", "cohort", "derive", "split", "train", "predict", "evaluate", "builders", "explain",
-    "report", "register",
+    "registry", "ingest", "fidelity", "cohort", "derive", "split", "train", "predict", "evaluate", "builders",
+    "explain", "report", "register",
 )  # fmt: skip
 EXPERIMENTS = ("worth",)
 """Stages that cost minutes and that no other waits for: `dvc repro pipeline/experiments/dvc.yaml`."""

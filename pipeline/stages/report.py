@@ -25,6 +25,7 @@ from pipeline.report_tables import (
     characteristics,
     completeness,
     coverage_lines,
+    fidelity_section,
     metric_rows,
     number,
     same_case_rows,
@@ -70,6 +71,8 @@ def run(params: Params) -> None:
             builder_facts=builder_facts(features),
             truth=truth,
             truth_figures=truth_figures(read_json(paths.BUILDERS)),
+            fidelity=fidelity_section(read_json(paths.FIDELITY_SUMMARY), read_table(paths.FIDELITY)),
+            fidelity_picture=paths.FIDELITY_PICTURE,
             outcomes=[outcome_section(outcome, metrics[outcome], folder) for outcome in params.train.outcomes],
             test_sets=TEST_SETS,
             labels=LABELS,
@@ -118,7 +121,7 @@ def builder_facts(features: pd.DataFrame) -> list[tuple[str, str]]:
         )
     for mimic in FLAGGED_MIMICS:
         flags = features[f"{mimic}_flag"]
-        label = f"{LABELS[mimic][0].upper()}{LABELS[mimic][1:]}: examined in, flagged of those by rule"
+        label = f"{LABELS[mimic][0].upper()}{LABELS[mimic][1:]}: rule decided in, flagged of those"
         facts.append((label, f"{flags.notna().mean():.0%}, {flags.mean():.1%}"))
     return facts
 
