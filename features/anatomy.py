@@ -51,6 +51,10 @@ SITES = tuple(
     for zone in ROOT_ZONES + AXIAL_ZONES
     for side in ((None,) if zone in MIDLINE_ZONES else SIDES)
 )
+TWIN_SITES = np.array(
+    [SITES.index(Site(s.level, s.zone, s.side and SIDES[1 - SIDES.index(s.side)])) for s in SITES], dtype=np.intp
+)
+"""(n_sites,): the same site on the other side; a site of the midline is its own."""
 IS_AXIAL = np.array([site.zone in AXIAL_ZONES for site in SITES])
 SITE_LEVEL = np.array([LEVELS.index(site.level) for site in SITES])
 SITE_SIDES = np.array([[site.side in (None, side) for side in SIDES] for site in SITES])

@@ -6,6 +6,7 @@ threads, so that a million fit into memory; each case's features come from its o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -16,11 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from features.anatomy import SITES
+from features.anatomy import SITES, TWIN_SITES
 from features.axes import FLAGGED_MIMICS, MIMICS, SIDES
 from features.errors import ParamsError
 from features.findings import Findings, Floats
-from features.lesion_pain import LesionPain, lesion_pain, other_numbering_share, widespread_pain
+from features.lesion_pain import LesionPain, lesion_pain, other_numbering, widespread_pain
 from features.mimics import MimicEvidence, mimic_evidence
 from features.plan import PlanFit, plan_fit
 from features.summaries import summaries
@@ -28,9 +29,8 @@ from features.support import CANDIDATE_LABELS, Support, source_support
 
 TEXT_FEATURES = ("best_lesion", "likeliest_source", "likeliest_lesion", "best_mimic", "concordance_missing")
 """Features that name a source, or what is missing, in words; all others are numbers."""
-COMPETING_SHARE = 0.3
-"""A lesion competes with a mimic when it explains at least this share of the pain."""
-SITE_LABELS = tuple(site.label for site in SITES)
+COMPETING = 0.3
+"""A lesion with at least this support competes with a mimic; one flagged by rule does when it is felt in this share."""
 SLICE = 4096
 """Cases a slice: large enough for the array products, small enough for the processor's cache."""
 
@@ -80,6 +80,8 @@ class Sources:
     plan: PlanFit
     numbering_uncertain: Floats
     share_other_numbering: Floats
+    other_best_site: NDArray[np.intp]
+    """(n,): the site that explains most under the other numbering; -1 where that is not in doubt."""
     widespread_pain: Floats
     competing: Floats
     """1 where a mimic is likely, or flagged, and a lesion explains the pain as well; NaN where that is unknown."""
@@ -91,28 +93,30 @@ def sources_of_pain(findings: Findings, params: BuilderParams) -> Sources:
     mimics = mimic_evidence(findings, params.mimic_priors)
     support = source_support(
         lesions,
-        mimics.probability,
+        mimics.tested_odds,
         unknown_source_odds=params.unknown_source_odds,
         drawing_weight=params.drawing_weight,
     )
-    uncertain, other_share = other_numbering_share(findings, lesions)
+    other = other_numbering(findings, lesions)
     return Sources(
         findings=findings,
         lesions=lesions,
         mimics=mimics,
         support=support,
         plan=plan_fit(findings, lesions, support),
-        numbering_uncertain=uncertain,
-        share_other_numbering=other_share,
+        numbering_uncertain=other.is_doubtful,
+        share_other_numbering=other.share,
+        other_best_site=other.best_site,
         widespread_pain=widespread_pain(findings),
-        competing=_competing(lesions, mimics, params.mimic_flag_threshold),
+        competing=_competing(lesions, mimics, support, params.mimic_flag_threshold),
     )
 
 
-def _competing(lesions: LesionPain, mimics: MimicEvidence, threshold: float) -> Floats:
+def _competing(lesions: LesionPain, mimics: MimicEvidence, support: Support, threshold: float) -> Floats:
     """A mimic and a lesion can both be true: 1 where both are likely, rather than a choice between them."""
-    is_mimic = (mimics.probability >= threshold).any(axis=(1, 2)) | (mimics.flags == 1).any(axis=(1, 2))
-    return np.where(lesions.is_defined, is_mimic & (lesions.share_best >= COMPETING_SHARE), np.nan)
+    is_flagged = (mimics.flags == 1) & (mimics.flagged_shares >= COMPETING)
+    is_mimic = (mimics.probability >= threshold).any(axis=(1, 2)) | is_flagged.any(axis=(1, 2))
+    return np.where(lesions.is_defined, is_mimic & (support.lesions.max(axis=1) >= COMPETING), np.nan)
 
 
 def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
@@ -163,9 +167,8 @@ def _features(cases: pd.DataFrame, params: BuilderParams) -> dict[str, np.ndarra
 
 def _lesion_features(sources: Sources, has_drawing: np.ndarray) -> dict[str, np.ndarray]:
     lesions = sources.lesions
-    labels = np.array([*SITE_LABELS, None], dtype=object)
     return {
-        "best_lesion": labels[lesions.best_site],
+        "best_lesion": named(tuple(site.label for site in SITES), lesions.best_site, lesions.is_alike),
         "share_best_lesion": lesions.share_best,
         "share_all_lesions": lesions.share_all,
         "share_second_lesion": lesions.second_share,
@@ -197,11 +200,23 @@ def _missing(lesions: LesionPain, has_drawing: np.ndarray) -> np.ndarray:
     return np.where(lesions.is_defined, np.array(None, dtype=object), missing)
 
 
+def named(labels: tuple[str, ...], place: NDArray[np.intp], is_alike: np.ndarray) -> np.ndarray:
+    """(n,) text: the label at each place, None at -1; where both sides are alike it says so and names neither.
+
+    >>> named(("hip joint, left", "hip joint, right"), np.array([0, 1, -1]), np.array([True, False, False])).tolist()
+    ['hip joint, left and right alike', 'hip joint, right', None]
+    """
+    one = np.array([*labels, None], dtype=object)
+    both = np.array([*(re.sub(r", (left|right)$", ", left and right alike", label) for label in labels), None], object)
+    return np.where(is_alike, both[place], one[place])
+
+
 def _support_features(support: Support) -> dict[str, np.ndarray]:
-    names, sites = (np.array([*labels, None], dtype=object) for labels in (CANDIDATE_LABELS, SITE_LABELS))
+    site, twin = support.likeliest_lesion, TWIN_SITES[support.likeliest_lesion]
+    is_alike = (site >= 0) & (twin != site) & support.is_likeliest_lesion[np.arange(len(twin)), twin]
     return {
-        "likeliest_source": names[support.likeliest],
-        "likeliest_lesion": sites[support.likeliest_lesion],
+        "likeliest_source": named(CANDIDATE_LABELS, support.likeliest, support.is_alike),
+        "likeliest_lesion": named(CANDIDATE_LABELS, site, is_alike),
         "support_best_lesion": support.lesions.max(axis=1),
         "support_mimics": support.mimics.sum(axis=1),
         "support_unknown": support.unknown,
@@ -248,8 +263,9 @@ def _mimic_features(sources: Sources, threshold: float) -> dict[str, np.ndarray]
         features[f"{mimic}_flag"] = _either_side(evidence.flags[:, place])
     shares = evidence.shares.reshape(len(done), len(MIMICS) * len(SIDES))
     share, best = shares.max(axis=1), np.where(np.isnan(shares), 0.0, shares).argmax(axis=1)
-    names = np.array([f"{mimic}, {side}" for mimic in MIMICS for side in SIDES], dtype=object)
-    features["best_mimic"] = np.where(share > 0, names[best], np.array(None, dtype=object))
+    names = tuple(f"{mimic}, {side}" for mimic in MIMICS for side in SIDES)
+    is_alike = shares[np.arange(len(best)), best ^ 1] == share
+    features["best_mimic"] = named(names, np.where(share > 0, best, -1), is_alike & (share > 0))
     features["share_best_mimic"] = share
     features["margin_lesion_mimic"] = sources.lesions.share_best - share
     features["competing"] = sources.competing

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from features.anatomy import (
     N_PLACES,
     SITE_SIDES,
     SITES,
+    TWIN_SITES,
     flat_reach,
     flat_site_territory,
     root_territory,
@@ -55,6 +57,8 @@ class LesionPain:
     """(n, n_sites): pain explained by each site alone."""
     best_site: NDArray[np.intp]
     """(n,): the site that explains most; -1 where none does."""
+    is_alike: NDArray[np.bool_]
+    """(n,): that site explains as much on the other side, and the signs fit both."""
     share_best: Floats
     share_all: Floats
     second_share: Floats
@@ -72,6 +76,8 @@ class LesionPain:
     signs: RootSigns
     sign_fit: Floats
     """(n, n_sites): the evidence of the root signs that fits each site."""
+    sign_balance: Floats
+    """(n, n_sites): what the signs say of the roots that each site reaches, as a log likelihood ratio."""
     sign_agreement: Floats
     """Share of the positive root signs that fit the best site."""
     axial_degeneration_only: Floats
@@ -89,7 +95,7 @@ def lesion_pain(findings: Findings) -> LesionPain:
     sign_fit = signs.evidence @ flat_reach().T
     shares = shares_explained(pain, weights) * unit[:, None]
     share_best = shares.max(axis=1)
-    best = _best_site(shares, share_best, sign_fit)
+    best, is_alike = _best_site(shares, share_best, sign_fit)
     expected, leg = expected_together(weights), pain @ leg_sums()
     territory = flat_site_territory()[best]
     leg_total = leg.sum(axis=1)
@@ -111,24 +117,21 @@ def lesion_pain(findings: Findings) -> LesionPain:
         expected=expected,
         shares=shares,
         best_site=best,
+        is_alike=is_alike,
         share_best=share_best,
         share_all=share_all * unit,
         second_share=second,
         ambiguity=np.where(share_best == 0, 0.0, ambiguity),
         parsimony=np.where(share_best == 0, 0.0, parsimony),
         expected_not_felt=not_felt * where_best,
-        leg_share=np.where(findings.has_drawing, leg_share, np.nan),
+        leg_share=leg_share,
         side_agreement=on_side * where_best,
         signs=signs,
         sign_fit=sign_fit,
+        sign_balance=signs.balance @ flat_reach().T,
         sign_agreement=fitting * where_best,
         axial_degeneration_only=_is_axial_degeneration_only(leg_share, weights) * unit,
     )
-
-
-def reported_pain(findings: Findings) -> tuple[Floats, NDArray[np.bool_]]:
-    """Pain by region and side, 0 where unmarked, and whether there is a drawing at all."""
-    return findings.pain, findings.has_drawing
 
 
 def shares_explained(pain: Floats, weights: Floats, shift: int = 0) -> Floats:
@@ -155,11 +158,22 @@ def widespread_pain(findings: Findings) -> Floats:
     return np.where(has_drawing, (upper > 0).mean(axis=1), np.nan)
 
 
-def other_numbering_share(findings: Findings, lesions: LesionPain) -> tuple[Floats, Floats]:
-    """Whether the numbering of the levels is in doubt (0 or 1), and the best share under the other reading.
+class OtherNumbering(NamedTuple):
+    """The scan under the other numbering of the levels, where that is in doubt."""
+
+    is_doubtful: Floats
+    """(n,): 1 where it is, else 0."""
+    share: Floats
+    """(n,): the most that a site then explains; NaN where the numbering is not in doubt."""
+    best_site: NDArray[np.intp]
+    """(n,): that site, by the level it bears in the record; -1 where there is none."""
+
+
+def other_numbering(findings: Findings, lesions: LesionPain) -> OtherNumbering:
+    """The scan read under the other numbering: see `OtherNumbering`.
 
     A sacralised L5 makes every root read one lower than it is, a lumbarised S1 one higher; where the
-    kind or the numbering is unknown the better of both counts. NaN where the numbering is not in doubt.
+    kind or the numbering is unknown the better of both counts.
     """
     kind = findings.columns(places("transitional_vertebra"))
     method = findings.columns(places("numbering_method"))
@@ -170,13 +184,20 @@ def other_numbering_share(findings: Findings, lesions: LesionPain) -> tuple[Floa
     )
     doubtful = is_sacralised | is_lumbarised | is_unknown
     if not doubtful.any():
-        return doubtful.astype(np.float64), np.full(len(doubtful), np.nan)
-    readings = [
-        np.where(applies, shares_explained(lesions.pain, lesions.weights, shift).max(axis=1), 0)
+        nothing = np.full(len(doubtful), np.nan)
+        return OtherNumbering(doubtful.astype(np.float64), nothing, np.full(len(doubtful), -1))
+    shares = [
+        np.where(applies[:, None], shares_explained(lesions.pain, lesions.weights, shift), 0.0)
         for shift, applies in ((-1, ~is_lumbarised), (+1, ~is_sacralised))
     ]
-    share = np.where(doubtful & lesions.is_defined, np.maximum(*readings), np.nan)
-    return doubtful.astype(np.float64), share
+    either = np.maximum(*shares)
+    is_read = doubtful & lesions.is_defined
+    best = either.max(axis=1)
+    return OtherNumbering(
+        is_doubtful=doubtful.astype(np.float64),
+        share=np.where(is_read, best, np.nan),
+        best_site=np.where(is_read & (best > 0), either.argmax(axis=1), -1),
+    )
 
 
 def root_compromise(weights: Floats) -> Floats:
@@ -207,11 +228,13 @@ def _ratios(*parts_and_wholes: tuple[Floats, Floats]) -> Floats:
         return np.round(parts / wholes, DECIMALS)
 
 
-def _best_site(shares: Floats, share_best: Floats, sign_fit: Floats) -> NDArray[np.intp]:
-    """(n,): the site that explains most; of equals, as in symmetric stenosis, the one the signs fit."""
-    fit = 1 + sign_fit.round(DECIMALS)
-    best = np.where(shares == share_best[:, None], fit, 0.0).argmax(axis=1)
-    return np.where(share_best > 0, best, -1)
+def _best_site(shares: Floats, share_best: Floats, sign_fit: Floats) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """(n,): the site that explains most; of equals the one the signs fit; and whether the other side equals it."""
+    score = np.where(shares == share_best[:, None], 1 + sign_fit.round(DECIMALS), 0.0)
+    best = score.argmax(axis=1)
+    case, twin = np.arange(len(best)), TWIN_SITES[best]
+    is_some = share_best > 0
+    return np.where(is_some, best, -1), is_some & (twin != best) & (score[case, twin] == score[case, best])
 
 
 @cache

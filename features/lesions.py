@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.anatomy import SITES
+from features.anatomy import SITE_LEVEL, SITES
 from features.axes import LEVELS, SIDES
 from features.dictionary import load_dictionary
 from features.findings import Findings, Floats, places, word_code
@@ -43,6 +43,14 @@ def has_scan(findings: Findings) -> NDArray[np.bool_]:
     """Whether any finding at any level is recorded: (n,). A scan not read is not a normal scan."""
     grades = findings.columns(_readings().columns)
     return (grades == grades).any(axis=1)
+
+
+def levels_read(findings: Findings) -> NDArray[np.bool_]:
+    """Whether any finding of each level is recorded: (n, n_levels)."""
+    readings = _readings()
+    grades = findings.columns(readings.columns)
+    level = SITE_LEVEL[np.repeat(readings.sites, np.diff(readings.starts, append=len(readings.columns)))]
+    return np.stack([(grades == grades)[:, level == place].any(axis=1) for place in range(len(LEVELS))], axis=1)
 
 
 def site_weights(findings: Findings) -> Floats:

@@ -22,12 +22,15 @@ from features.knowledge_tables import knowledge_table
 
 LR_CAPS = ((50, 5.0), (100, 10.0), (np.inf, 20.0))
 """(patients fewer than, ratio at most): a ratio from a tiny study moves the odds no further than this."""
-ROLES = ("cluster", "single", "background")
-"""Of each role one counts: the most complete cluster, the first further test done, what is known of the person."""
+ROLES = ("cluster", "single", "background", "block")
+"""Of each role one counts: the first cluster that is decided, the first further test done, what is known of the
+person, relief by a diagnostic block."""
+EXAMINED_ROLES = ("cluster", "single")
+"""What an examination can complete."""
 RULES = (">=", "<=", ">", "<")
 RULE_SIDES = ("own", "other", "none")
 """Where a rule looks: on the side in question, on the other one, or at something without a side."""
-USES = ("in cluster", "rule", "documented")
+USES = ("in cluster", "block", "rule", "documented")
 KEYS = {
     "mimic_clusters": ["mimic", "cluster"],
     "mimic_items": ["mimic", "cluster", "item"],
@@ -54,6 +57,8 @@ class Cluster(NamedTuple):
     specificity: float
     n: float
     """Patients behind the figures; NaN where unknown, which counts as few."""
+    is_assumed: bool
+    """Nobody has measured its ratios."""
     items: tuple[tuple[str, str, float], ...]
     """Its tests as (item, rule, threshold)."""
 
@@ -142,8 +147,7 @@ def _clusters(table: pd.DataFrame, items: pd.DataFrame) -> tuple[Cluster, ...]:
     made = []
     for row in table.itertuples():
         members = items[(items["mimic"] == row.mimic) & (items["cluster"] == row.cluster)]
-        n = row.n if _is_known(row.n) else 0
-        cap = next(ratio for patients, ratio in LR_CAPS if n < patients)
+        lr_positive, lr_negative = _capped(row)
         implied = implied_accuracy(row.lr_positive, row.lr_negative)
         made.append(
             Cluster(
@@ -152,15 +156,26 @@ def _clusters(table: pd.DataFrame, items: pd.DataFrame) -> tuple[Cluster, ...]:
                 role=row.role,
                 label=row.label,
                 positives_needed=int(row.positives_needed),
-                lr_positive=min(row.lr_positive, cap) if _is_known(row.lr_positive) else 1.0,
-                lr_negative=max(row.lr_negative, 1 / cap) if _is_known(row.lr_negative) else 1.0,
+                lr_positive=lr_positive,
+                lr_negative=lr_negative,
                 sensitivity=row.sensitivity if _is_known(row.sensitivity) else implied[0],
                 specificity=row.specificity if _is_known(row.specificity) else implied[1],
                 n=row.n,
+                is_assumed=row.status == "assumption",
                 items=tuple(zip(members["item"], members["rule"], members["threshold"], strict=True)),
             )
         )
     return tuple(made)
+
+
+def _capped(row: Any) -> tuple[float, float]:
+    """The positive and the negative ratio that count: no more extreme than the size of the study allows; 1 for none."""
+    n = row.n if _is_known(row.n) else 0
+    cap = next(ratio for patients, ratio in LR_CAPS if n < patients)
+    return (
+        min(row.lr_positive, cap) if _is_known(row.lr_positive) else 1.0,
+        max(row.lr_negative, 1 / cap) if _is_known(row.lr_negative) else 1.0,
+    )
 
 
 def _rules(table: pd.DataFrame) -> tuple[Rule, ...]:
@@ -185,11 +200,25 @@ def _problems_of_clusters(table: pd.DataFrame, items: pd.DataFrame) -> list[str]
             problems.append(
                 f"{where} has fewer items than it needs positive, or needs none ({row.positives_needed:g} of {size})."
             )
-        if row.role == "single" and size != 1:
+        if row.role in ("single", "block") and size != 1:
             problems.append(f"{where} is a single test but has {size} items.")
         ratios = [_is_known(row.lr_positive), _is_known(row.lr_negative)]
         if not any(ratios) or (row.role != "background" and not all(ratios)):
             problems.append(f"{where} has no usable ratio. It belongs into mimic_tests.csv.")
+    return problems + _problems_of_order(table)
+
+
+def _problems_of_order(table: pd.DataFrame) -> list[str]:
+    """Clusters below a weaker one of their role: once that is decided it counts, so a positive test would lower."""
+    problems = []
+    for _, rows in table.groupby(["mimic", "role"]):
+        ratios = [_capped(row)[0] for row in rows.itertuples()]
+        for above, ratio, name in zip(ratios, ratios[1:], rows["cluster"].iloc[1:], strict=False):
+            if ratio > above:
+                problems.append(
+                    f"{name} has a positive ratio of {ratio:g} and stands below one of {above:g}: "
+                    "move it up, or a positive test could lower the probability."
+                )
     return problems
 
 

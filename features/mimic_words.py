@@ -24,6 +24,8 @@ class RatioUsed(NamedTuple):
     """After the cap; 1 while the cluster is undecided."""
     n: float
     """Patients of the study; NaN where unknown."""
+    is_assumed: bool = False
+    """Nobody has measured the ratio."""
 
     @property
     def in_words(self) -> str:
@@ -31,7 +33,7 @@ class RatioUsed(NamedTuple):
         >>> RatioUsed("piriformis", "left", "two piriformis tests", 1, 2, 2, 4.57, 33.0).in_words
         'piriformis (deep gluteal) syndrome, left: two piriformis tests, 1 positive of 2 done of 2, LR 4.57 (n = 33)'
         """
-        people = "n unknown" if np.isnan(self.n) else f"n = {self.n:.0f}"
+        people = "assumed" if self.is_assumed else "n unknown" if np.isnan(self.n) else f"n = {self.n:.0f}"
         done = f"{self.positive} positive of {self.done} done of {self.size}"
         if self.ratio == 1:
             verdict = "undecided" if self.done < self.size else "for which no ratio was published"
@@ -52,9 +54,18 @@ def ratios_used(evidence: MimicEvidence, case: int) -> tuple[RatioUsed, ...]:
             done = int(examined.recorded[(*here, alternative)])
             if done and examined.chosen[here] == alternative:
                 positive = int(examined.holding[(*here, alternative)])
-                ratio = float(examined.ratios[here])
                 used.append(
-                    RatioUsed(cluster.mimic, name, cluster.label, positive, done, len(cluster.items), ratio, cluster.n)
+                    RatioUsed(
+                        mimic=cluster.mimic,
+                        side=name,
+                        label=cluster.label,
+                        positive=positive,
+                        done=done,
+                        size=len(cluster.items),
+                        ratio=float(examined.ratios[here]),
+                        n=cluster.n,
+                        is_assumed=cluster.is_assumed,
+                    )
                 )
     return tuple(sorted(used, key=lambda one: (MIMICS.index(one.mimic), SIDES.index(one.side))))
 

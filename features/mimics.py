@@ -1,9 +1,16 @@
 """Could something that is not the spine explain it better? The second clinical feature builder.
 
-For each mimic and side: pre-test odds times the likelihood ratio of the most complete cluster of tests
-that was recorded, times that of at most one further test that no cluster owns, times that of what is
-known of the person. Each item counts once. A test not done is never negative: a cluster partly done is
-positive, negative, or undecided, and the bounds say what the tests not done could make of the probability.
+For each mimic and side: pre-test odds times the likelihood ratio of one cluster of tests, times that of at
+most one further test that no cluster owns, times that of what is known of the person, times that of a
+diagnostic block. Each item counts once. A test not done is never negative: a cluster partly done is positive,
+negative, or undecided, and the bounds say what the tests not done could make of the probability.
+
+Of overlapping clusters the first in the table that is decided counts: what the tests not done cannot change is
+as good as complete. Since no earlier cluster has the smaller positive ratio, a further positive test never
+lowers a probability. A further negative one can raise it in one way only: by deciding a cluster whose negative
+ratio is weaker than that of the later one which counted, or would have (hip: Sutlive's five after Altman's two
+movements, the test for groin pain after that of adduction). A rotation of the hip above 15 and up to 25 degrees
+is positive for Sutlive's five and negative for Altman's two movements, and may do either.
 
 A mimic for which no usable ratio was published is flagged by rule, as is relief by a diagnostic block.
 Everything is evaluated at once: the conditions of all tests and rules are gathered from the record, and
@@ -32,7 +39,9 @@ DECIMALS = 9
 """Results are rounded here, so that ties fall alike whatever the order in which sums were taken."""
 SIDE_FLOOR = 0.1
 """Part of the pre-test probability that a side keeps on which no pain is drawn (assumption)."""
-BACKGROUND = ROLES.index("background")
+EVEN = 0.5
+"""Part of the pre-test probability that each side has where the drawing is missing, or is not to count."""
+BACKGROUND, BLOCK = ROLES.index("background"), ROLES.index("block")
 RULED = MIMICS + FLAGGED_MIMICS
 """Mimics with rules: a block for the first, a flag for the others."""
 
@@ -44,19 +53,26 @@ class MimicEvidence:
     probability: Floats
     """Post-test probability in (0, 1), with what was not done left out."""
     lower: Floats
-    """The least that the probability could become if every undone test of that mimic and side were done."""
+    """The least that the probability could become if every undone test of that mimic and side were done.
+
+    A block that was not done is left out of both bounds: it is invasive, and nobody does it for completeness.
+    """
     upper: Floats
     """The most that it could become."""
     tests_done: Floats
-    """How many of its tests are recorded."""
+    """How many of its tests are recorded, a block among them."""
+    tested_odds: Floats
+    """Odds without the drawing: the pre-test probability shared evenly between the sides, the same ratios."""
     shares: Floats
     """Share of the reported pain it would explain, weighted by its probability; NaN without pain drawn."""
+    territory_shares: Floats
+    """Share of the reported pain in its territory on that side; NaN without pain drawn."""
     flags: Floats
     """(n, n_flagged, n_sides): 1 a rule holds, 0 one was examined and none holds, NaN none was examined."""
     flagged_shares: Floats
     """(n, n_flagged, n_sides): share of the reported pain in the territory; NaN without pain drawn."""
     block_flags: Floats
-    """Relief by a diagnostic block of that mimic: 1, 0, NaN not done. It does not move the probability."""
+    """Relief by a diagnostic block of that mimic: 1, 0, NaN not done. Its ratio is in the probability too."""
     examined: Examined
 
 
@@ -72,7 +88,8 @@ class Examined(NamedTuple):
     is_open: Bools
     """The same: the tests not done could still decide it either way."""
     chosen: NDArray[np.intp]
-    """(n, n_sides, n_mimics, n_roles): which of its clusters counts in each role, the most complete."""
+    """(n, n_sides, n_mimics, n_roles): which of its clusters counts in each role: the first that is decided, or
+    else the most complete."""
     ratios: Floats
     """The same: its ratio."""
     odds: Floats
@@ -124,8 +141,9 @@ def mimic_evidence(findings: Findings, priors: Mapping[str, float]) -> MimicEvid
     findings : Findings
         The record of n cases.
     priors : mapping of mimic to probability in (0, 1)
-        Pre-test probability for a candidate for surgery. It is shared between the sides as the pain of
-        back, buttock and leg is; evenly without a drawing.
+        Pre-test probability for a candidate for surgery. The side with more pain has all of it, the other
+        one as much less as it hurts less: pain on both sides does not halve it, since disease on both sides
+        is one of its explanations. Without a drawing each side has half.
     """
     stack = mimic_stack()
     side_share, shares = _drawn(findings)
@@ -135,12 +153,14 @@ def mimic_evidence(findings: Findings, priors: Mapping[str, float]) -> MimicEvid
     is_met = holding >= stack.needed
     is_missed = recorded - holding > stack.spare
     decided = np.where(is_met, stack.lr_positive, np.where(is_missed, stack.lr_negative, 1.0))
-    chosen = (recorded / stack.sizes).argmax(axis=-1)
+    is_open = ~(is_met | is_missed)
+    chosen = np.where(is_open, recorded / stack.sizes, 1.0).argmax(axis=-1)
     ratios = _picked(decided, chosen)
-    prior = side_share[:, :, None] * np.array([priors[mimic] for mimic in MIMICS])
-    pretest = prior / (1 - prior)
-    low, high = _if_all_were_done(ratios, is_met, is_missed, stack)
-    ratio = ratios[..., 0] * ratios[..., 1] * ratios[..., 2]
+    prior = np.array([priors[mimic] for mimic in MIMICS])
+    pretest = _as_odds(side_share[:, :, None] * prior)
+    known = ratios[..., BACKGROUND] * ratios[..., BLOCK]
+    low, high = _if_all_were_done(known, is_met, is_missed, stack)
+    ratio = ratios[..., 0] * ratios[..., 1] * known
     odds = pretest * ratio
     bounded = np.empty((3, *odds.shape))
     bounded[0] = odds
@@ -153,27 +173,34 @@ def mimic_evidence(findings: Findings, priors: Mapping[str, float]) -> MimicEvid
         lower=lower,
         upper=upper,
         tests_done=counts[0, :, :, -len(MIMICS) :].swapaxes(1, 2).astype(np.float64),
+        tested_odds=(_as_odds(EVEN * prior) * ratio).swapaxes(1, 2),
         shares=(probability * shares[:, : len(MIMICS)]).round(DECIMALS),
+        territory_shares=shares[:, : len(MIMICS)],
         flags=flags[:, len(MIMICS) :],
-        flagged_shares=shares[:, len(MIMICS) :].round(DECIMALS),
+        flagged_shares=shares[:, len(MIMICS) :],
         block_flags=flags[:, : len(MIMICS)],
-        examined=Examined(done, recorded, holding, ~(is_met | is_missed), chosen, ratios, odds, raised),
+        examined=Examined(done, recorded, holding, is_open, chosen, ratios, odds, raised),
     )
 
 
 def _drawn(findings: Findings) -> tuple[Floats, Floats]:
-    """How pain is shared between left and right (n, n_sides), and its share in each territory (n, n_ruled, n_sides).
+    """What each side keeps of a pre-test probability (n, n_sides), and the share of the pain in each territory
+    (n, n_ruled, n_sides).
 
-    A side without pain keeps a little, so that tests which are positive there still count; both keep half
-    where no pain is drawn. Of no pain every share is undefined.
+    A side keeps as much as its pain is of that on the side with more, so that pain that is alike on both
+    leaves both the whole. A side without pain keeps a little, so that tests which are positive there still
+    count; both keep half where no pain is drawn. Of no pain every share is undefined.
     """
     felt = findings.pain.reshape(findings.n_cases, len(REGIONS) * len(SIDES)) @ _felt_in()
     by_side = felt[:, -len(SIDES) :]
-    total = by_side.sum(axis=1)
-    is_drawn = total > 0
-    divisor = np.where(is_drawn, total, np.nan)[:, None]
-    side_share = np.where(is_drawn[:, None], np.maximum(by_side / divisor, SIDE_FLOOR), 0.5)
-    return side_share, (felt[:, : -len(SIDES)] / divisor).reshape(len(felt), len(RULED), len(SIDES))
+    left, right = by_side[:, :1], by_side[:, 1:]
+    most = np.maximum(left, right)
+    is_drawn = most > 0
+    divisor = np.where(is_drawn, left + right, np.nan)
+    whole = np.where(is_drawn, most, 1.0)
+    side_share = np.maximum(by_side, np.where(is_drawn, SIDE_FLOOR * most, EVEN)) / whole
+    shares = (felt[:, : -len(SIDES)] / divisor).round(DECIMALS)
+    return side_share, shares.reshape(len(felt), len(RULED), len(SIDES))
 
 
 @cache
@@ -204,18 +231,21 @@ def _picked(values: Floats, chosen: NDArray[np.intp]) -> Floats:
     return flat[np.arange(chosen.size), chosen.ravel()].reshape(chosen.shape)
 
 
-def _if_all_were_done(ratios: Floats, is_met: Bools, is_missed: Bools, stack: MimicStack) -> tuple[Floats, Floats]:
+def _if_all_were_done(known: Floats, is_met: Bools, is_missed: Bools, stack: MimicStack) -> tuple[Floats, Floats]:
     """The least and the greatest ratio with every test done: (n, n_sides, n_mimics).
 
-    Every cluster would be complete then, so the first in the table counts, and the first further test.
-    What is known of the person is no test, and stays.
+    Every cluster would be decided then, so the first in the table counts, and the first further test.
+    What is known of the person is no test, and stays; so does a block, done or not: their ratio is `known`.
     """
     first = (..., slice(BACKGROUND), 0)
     positive, negative = stack.lr_positive[first], stack.lr_negative[first]
     least = np.where(is_met[first], positive, negative)
     most = np.where(is_missed[first], negative, positive)
-    person = ratios[..., BACKGROUND]
-    return least[..., 0] * least[..., 1] * person, most[..., 0] * most[..., 1] * person
+    return least[..., 0] * least[..., 1] * known, most[..., 0] * most[..., 1] * known
+
+
+def _as_odds(probability: Floats) -> Floats:
+    return probability / (1 - probability)
 
 
 def _as_probability(odds: Floats) -> Floats:

@@ -1,15 +1,26 @@
-"""Which test not yet done would change the probability of a mimic most?
+"""Which test not yet done would change most of what a mimic explains of the pain?
 
 The unit of action is what a clinic does in one go: a single test, or the rest of a cluster. If it were
-done, its own ratio would count in its role from then on. The expected change is the mean distance of the
-probability before from that after, over the results, each as likely as the probability, the sensitivity
-and the specificity make it. Nothing is expected of an action that what was done has already decided, nor
-of one that would leave another cluster counting.
+done, its own ratio would count in its role from then on (its results may decide an earlier cluster that
+shares its tests; that one would count then, with nearly the same ratio). The expected change is the mean
+distance of the probability before from that after, over the results, each as likely as the probability, the
+sensitivity and the specificity make it. Nothing is expected of an action that what was done has already
+decided, nor of one that would leave another cluster counting. A diagnostic block is no action: an invasive
+test comes after the examination, and is not ranked with it.
+
+How likely the rest of a cluster is to make it positive depends on what was done of it. Its tests are taken as
+alike, and as independent of each other in people with the disease and in those without: each is positive as
+often as gives the whole cluster its published sensitivity and specificity. The probability of the disease is
+the one before, which an undecided cluster has not moved.
+
+Actions are ranked by the change of the share of pain that the mimic would explain: the expected change of its
+probability times the share of the drawing that lies in its territory.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -19,8 +30,11 @@ from numpy.typing import NDArray
 
 from features.axes import MIMICS, SIDES
 from features.findings import Floats
-from features.mimic_tables import ROLES, mimic_facts
+from features.mimic_tables import EXAMINED_ROLES, ROLES, Cluster, mimic_facts
 from features.mimics import DECIMALS, Bools, Counts, MimicEvidence, mimic_stack
+
+HALVINGS = 60
+"""Steps of a bisection of [0, 1] that reach the precision of a number."""
 
 
 class Action(NamedTuple):
@@ -40,11 +54,15 @@ class NextTests:
 
     actions: tuple[Action, ...]
     next_test: NDArray[np.intp]
-    """(n,): place among the actions of the one that would change the probability of its mimic most; -1 for none."""
+    """(n,): place among the actions of the one that is weighted most; -1 where nothing is left to do, or no mimic
+    that is open would explain any of the pain."""
     next_test_change: Floats
-    """(n,): the change of probability expected of it, in [0, 1); 0 where nothing is left."""
+    """(n,): the change of probability expected of it, in [0, 1); 0 for none."""
     changes: Floats
     """(n, n_actions): that of every action; NaN where it is done, decided, or would not count."""
+    weighted: Floats
+    """(n, n_actions): that times the share of the drawing in the territory of its mimic on that side, which is the
+    expected change of the share of pain explained; the change itself where no pain is drawn."""
 
 
 class _Choices(NamedTuple):
@@ -61,36 +79,52 @@ class _Choices(NamedTuple):
     """(n_conditions, n_choices x n_earlier): what an earlier cluster of that role holds beside the action's items."""
     no_earlier: Bools
     """(n_choices, n_earlier): there is no such cluster."""
+    earlier_at: NDArray[np.intp]
+    """(n_choices, n_earlier): its place on the padded axes of the stack."""
     lr_positive: Floats
     lr_negative: Floats
-    sensitivity: Floats
-    false_positive: Floats
+    if_diseased: Floats
+    """(n_choices, most tests + 1, most tests + 1): the chance that it comes out positive in people with the
+    disease, by how many of its tests are done and how many are positive."""
+    if_not: Floats
+    """The same in people without."""
 
 
 def next_tests(evidence: MimicEvidence) -> NextTests:
     """The expected change of every action in n cases, and the best one: see `NextTests`."""
     choices = _choices()
     examined = evidence.examined
-    done, is_open, ratios, odds = examined.done, examined.is_open, examined.ratios, examined.odds
+    done, ratios, odds = examined.done, examined.ratios, examined.odds
     n = len(odds)
+    flat = (n, len(SIDES), math.prod(examined.is_open.shape[2:]))
+    is_open = examined.is_open.reshape(flat)
     undone = (1 - done).reshape(n * len(SIDES), done.shape[-1])
     beyond = (undone @ choices.beyond).reshape(n, len(SIDES), *choices.no_earlier.shape)
-    counts = ((beyond > 0) | choices.no_earlier).all(axis=-1)
-    is_left = is_open.reshape(n, len(SIDES), math.prod(is_open.shape[2:]))[..., choices.at] & counts
+    stays_open = (beyond > 0) & is_open[..., choices.earlier_at]
+    is_left = is_open[..., choices.at] & (stays_open | choices.no_earlier).all(axis=-1)
     before = evidence.probability.swapaxes(1, 2)[..., choices.of_mimic]
     rest = odds[..., choices.of_mimic] / ratios.reshape(n, len(SIDES), len(MIMICS) * len(ROLES))[..., choices.of_role]
     if_positive, if_negative = rest * choices.lr_positive, rest * choices.lr_negative
-    positive = before * choices.sensitivity + (1 - before) * choices.false_positive
+    so_far = (
+        np.arange(len(choices.at)),
+        examined.recorded.reshape(flat)[..., choices.at].astype(np.intp),
+        examined.holding.reshape(flat)[..., choices.at].astype(np.intp),
+    )
+    positive = before * choices.if_diseased[so_far] + (1 - before) * choices.if_not[so_far]
     change = positive * np.abs(if_positive / (1 + if_positive) - before)
     change += (1 - positive) * np.abs(if_negative / (1 + if_negative) - before)
-    changes = np.where(is_left, change.round(DECIMALS), 0.0).reshape(n, len(choices.actions))
-    best = changes.argmax(axis=1)
-    most = changes[np.arange(n), best]
+    changes = np.where(is_left, change.round(DECIMALS), np.nan)
+    felt = evidence.territory_shares.swapaxes(1, 2)[..., choices.of_mimic]
+    weighted = (changes * np.where(np.isnan(felt), 1.0, felt)).round(DECIMALS)
+    changes, weighted = (each.reshape(n, len(choices.actions)) for each in (changes, weighted))
+    best = np.nan_to_num(weighted).argmax(axis=1)
+    is_any = np.nan_to_num(weighted[np.arange(n), best]) > 0
     return NextTests(
         actions=choices.actions,
-        next_test=np.where(most > 0, best, -1),
-        next_test_change=most,
-        changes=np.where(is_left.reshape(changes.shape), changes, np.nan),
+        next_test=np.where(is_any, best, -1),
+        next_test_change=np.where(is_any, changes[np.arange(n), best], 0.0),
+        changes=changes,
+        weighted=weighted,
     )
 
 
@@ -125,9 +159,9 @@ def next_actions() -> tuple[Action, ...]:
 
 
 def ranked_actions(evidence: MimicEvidence, tests: NextTests, case: int, most: int = 3) -> list[tuple[str, float]]:
-    """The actions of one case from which most is expected, in words, each with the change expected of it."""
-    changes = np.nan_to_num(tests.changes[case])
-    best = [place for place in np.argsort(-changes, kind="stable")[:most] if changes[place] > 0]
+    """The actions of one case that are weighted most, in words, each with the change of probability expected of it."""
+    changes, weighted = tests.changes[case], np.nan_to_num(tests.weighted[case])
+    best = [place for place in np.argsort(-weighted, kind="stable")[:most] if weighted[place] > 0]
     return [
         (action_in_words(tests.actions[place], items_left(evidence, case, tests.actions[place])), float(changes[place]))
         for place in best
@@ -137,14 +171,16 @@ def ranked_actions(evidence: MimicEvidence, tests: NextTests, case: int, most: i
 @cache
 def _choices() -> _Choices:
     stack = mimic_stack()
-    rows = [row for row, cluster in enumerate(stack.clusters) if cluster.role != "background"]
+    rows = [row for row, cluster in enumerate(stack.clusters) if cluster.role in EXAMINED_ROLES]
     own = [stack.clusters[row] for row in rows]
     earlier = [[b for b in own[:a] if (b.mimic, b.role) == (own[a].mimic, own[a].role)] for a in range(len(own))]
     width = max(1, *(len(found) for found in earlier))
     no_earlier = np.ones((len(own), width), dtype=bool)
+    earlier_at = np.zeros((len(own), width), dtype=np.intp)
     beyond = np.zeros((len(stack.conditions), len(own), width), dtype=np.float32)
     for a, found in enumerate(earlier):
         no_earlier[a, : len(found)] = False
+        earlier_at[a, : len(found)] = [stack.cluster_places[stack.clusters.index(other)] for other in found]
         mine = {item for item, _, _ in own[a].items}
         for place, other in enumerate(found):
             others = {test for test in other.items if test[0] not in mine}
@@ -160,8 +196,54 @@ def _choices() -> _Choices:
         of_role=np.array([MIMICS.index(c.mimic) * len(ROLES) + ROLES.index(c.role) for c in own]),
         beyond=beyond.reshape(len(stack.conditions), len(own) * width),
         no_earlier=no_earlier,
+        earlier_at=earlier_at,
         lr_positive=np.array([c.lr_positive for c in own]),
         lr_negative=np.array([c.lr_negative for c in own]),
-        sensitivity=np.array([c.sensitivity for c in own]),
-        false_positive=1 - np.array([c.specificity for c in own]),
+        if_diseased=_stacked([positive_from_here(c, c.sensitivity) for c in own]),
+        if_not=_stacked([positive_from_here(c, 1 - c.specificity) for c in own]),
     )
+
+
+def positive_from_here(cluster: Cluster, of_whole: float) -> Floats:
+    """Chance that a cluster comes out positive: (size + 1, size + 1), by tests done and tests positive so far.
+
+    NaN where more would be positive than are done. The tests are taken as alike and independent, each positive
+    as often as makes the whole cluster positive with chance `of_whole`.
+
+    >>> piriformis = next(c for c in mimic_facts().clusters if c.name == "martin_either")
+    >>> positive_from_here(piriformis, 0.91).round(2)[:, 0]  # each of the two tests is positive in 0.7
+    array([0.91, 0.7 , 0.  ])
+    """
+    size, needed = len(cluster.items), cluster.positives_needed
+    each = _chance_of_each(size, needed, of_whole)
+    chance = np.full((size + 1, size + 1), np.nan)
+    for done in range(size + 1):
+        for positive in range(done + 1):
+            chance[done, positive] = _at_least(needed - positive, size - done, each)
+    return chance
+
+
+def _at_least(needed: int, tests: int, each: float) -> float:
+    """Chance that at least so many of independent tests are positive."""
+    return math.fsum(
+        math.comb(tests, positive) * each**positive * (1 - each) ** (tests - positive)
+        for positive in range(max(needed, 0), tests + 1)
+    )
+
+
+def _chance_of_each(size: int, needed: int, of_whole: float) -> float:
+    """The chance of a positive test with which the whole cluster is positive with chance `of_whole`, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _at_least(needed, size, middle) < of_whole else (low, middle)
+    return (low + high) / 2
+
+
+def _stacked(tables: Sequence[Floats]) -> Floats:
+    """Square tables side by side on one more axis, padded with NaN to the widest."""
+    widest = max(len(table) for table in tables)
+    stacked = np.full((len(tables), widest, widest), np.nan)
+    for place, table in enumerate(tables):
+        stacked[place, : len(table), : len(table)] = table
+    return stacked

@@ -63,7 +63,7 @@ class PlanFit:
     planned_levels: Floats
     planned_idle_levels: Floats
     unplanned_root: NDArray[np.intp]
-    """(n,): the caught root outside the plan that explains most, a place in (root, side); -1 where there is none."""
+    """(n,): the root caught outside the plan that explains most, a place in (root, side); -1 where there is none."""
     unplanned_root_share: Floats
     """Pain explained by that root: the wrong-level risk, before the first incision."""
     side_conflict: Floats
@@ -112,7 +112,7 @@ def plan_fit(findings: Findings, lesions: LesionPain, support: Support) -> PlanF
     together = explained.round(DECIMALS) * unit
     level_shares = np.maximum.reduceat(shares, _LEVEL_STARTS, axis=1)
     is_idle = planned & (level_shares < IDLE_SHARE)
-    root, root_share = _unplanned_root(lesions, weights_reached)
+    root, root_share = _unplanned_root(lesions, reached)
     n_planned = planned.sum(axis=1)
     return PlanFit(
         decompressed=decompressed,
@@ -137,15 +137,14 @@ def plan_fit(findings: Findings, lesions: LesionPain, support: Support) -> PlanF
 
 
 def _misses_likeliest(support: Support, reached: Bools) -> Floats:
-    is_reached = reached[np.arange(len(reached)), support.likeliest_lesion]
+    is_reached = (reached & support.is_likeliest_lesion).any(axis=1)
     return np.where(support.likeliest_lesion >= 0, ~is_reached, np.nan)
 
 
-def _unplanned_root(lesions: LesionPain, weights_reached: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """The root that explains most of those caught at a site which the plan does not reach, and its share."""
-    compromise, reached = np.split(root_compromise(np.concatenate([lesions.weights, weights_reached])), 2)
-    is_left = reached < compromise
-    shares = np.where(is_left, root_shares(lesions.pain, compromise), 0.0)
+def _unplanned_root(lesions: LesionPain, reached: Bools) -> tuple[NDArray[np.intp], Floats]:
+    """The root that explains most as it is caught at sites which the plan does not reach, and its share."""
+    left = root_compromise(np.where(reached, 0.0, lesions.weights))
+    shares = root_shares(lesions.pain, left)
     return shares.argmax(axis=1), shares.max(axis=1)
 
 

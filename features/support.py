@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from features.anatomy import N_PLACES, SITES, flat_site_territory, mimic_territory
+from features.anatomy import N_PLACES, SITES, TWIN_SITES, flat_site_territory, mimic_territory
 from features.axes import LABELS, MIMICS, SIDES
 from features.findings import Floats
 from features.lesion_pain import DECIMALS, LesionPain
+
+Bools = NDArray[np.bool_]
 
 MARK_ERROR = 0.1
 """Chance that a place is marked, or left out, against its territory. Of the same drawing made twice one minute
@@ -40,14 +43,18 @@ class Support:
     """(n, n_mimics * n_sides)"""
     unknown: Floats
     """(n,): something else, without a territory of its own."""
-    likeliest: np.ndarray
-    """(n,) int: the best supported candidate, a place in CANDIDATE_LABELS; -1 where undefined."""
-    likeliest_lesion: np.ndarray
-    """(n,) int: the best supported site; -1 where no lesion explains anything, or it is undefined."""
+    likeliest: NDArray[np.intp]
+    """(n,): the best supported candidate, a place in CANDIDATE_LABELS; -1 where undefined."""
+    is_alike: Bools
+    """(n,): the best supported candidate is supported as much on the other side."""
+    is_likeliest_lesion: Bools
+    """(n, n_sites): supported as much as the best supported site, as both sides are in symmetric stenosis."""
+    likeliest_lesion: NDArray[np.intp]
+    """(n,): the best supported site; -1 where no lesion explains anything, or it is undefined."""
 
 
 def source_support(
-    lesions: LesionPain, mimic_probability: Floats, *, unknown_source_odds: float, drawing_weight: float
+    lesions: LesionPain, mimic_odds: Floats, *, unknown_source_odds: float, drawing_weight: float
 ) -> Support:
     """How the evidence divides between lesions, mimics and something else: see `Support`.
 
@@ -55,8 +62,8 @@ def source_support(
     ----------
     lesions : LesionPain
         Weights, drawing and root signs of n cases.
-    mimic_probability : (n, n_mimics, n_sides) float in (0, 1)
-        Post-test probability of each mimic from its tests.
+    mimic_odds : (n, n_mimics, n_sides) float > 0
+        Post-test odds of each mimic from its tests alone: the drawing is weighed here.
     unknown_source_odds : float > 0
         Odds, before drawing and signs, of a source that is neither (assumption).
     drawing_weight : float in [0, 1]
@@ -64,38 +71,59 @@ def source_support(
         so that 30 places are not 30 observations (assumption).
     """
     n = len(lesions.weights)
-    tested = mimic_probability.reshape(n, len(MIMICS) * len(SIDES))
     odds = np.empty((n, N_CANDIDATES))
     odds[:, : len(SITES)] = lesions.weights / (1 - lesions.weights)
-    odds[:, len(SITES) : -1] = tested / (1 - tested)
+    odds[:, len(SITES) : -1] = mimic_odds.reshape(n, len(MIMICS) * len(SIDES))
     odds[:, -1] = unknown_source_odds
-    marked = (lesions.pain > 0).astype(np.float64)
-    odds[:, :-1] *= marked @ _felt_anywhere() > 0
-    fit = _log_drawing(marked) * drawing_weight + _log_signs(lesions)
+    odds[:, :-1] *= (lesions.pain > 0).astype(np.float64) @ _felt_anywhere() > 0
+    fit = _log_drawing(lesions.pain) * drawing_weight
+    fit[:, : len(SITES)] += lesions.sign_balance
     supported = odds * np.exp(fit - fit.max(axis=1, keepdims=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        of_best_lesion = supported[:, : len(SITES)] / supported[:, : len(SITES)].max(axis=1, keepdims=True)
     supported = np.round(supported / supported.sum(axis=1, keepdims=True), DECIMALS)
     supported = np.where(lesions.is_defined[:, None], supported, np.nan)
-    of_lesions = supported[:, : len(SITES)]
+    is_likeliest = of_best_lesion.round(DECIMALS) == 1
+    likeliest = supported.argmax(axis=1)
+    case = np.arange(n)
+    twin = _twins()[likeliest]
     return Support(
-        lesions=of_lesions,
+        lesions=supported[:, : len(SITES)],
         mimics=supported[:, len(SITES) : -1],
         unknown=supported[:, -1],
-        likeliest=np.where(lesions.is_defined, supported.argmax(axis=1), -1),
-        likeliest_lesion=np.where(of_lesions.max(axis=1) > 0, of_lesions.argmax(axis=1), -1),
+        likeliest=np.where(lesions.is_defined, likeliest, -1),
+        is_alike=(twin != likeliest) & (supported[case, twin] == supported[case, likeliest]),
+        is_likeliest_lesion=is_likeliest & lesions.is_defined[:, None],
+        likeliest_lesion=_likeliest_lesion(is_likeliest, lesions),
     )
 
 
-def _log_drawing(marked: Floats) -> Floats:
-    """Log-likelihood of the marked places under each candidate: (n, n_candidates).
+def _likeliest_lesion(is_likeliest: Bools, lesions: LesionPain) -> NDArray[np.intp]:
+    """(n,): of equally supported sites the one that explains most; -1 where there is none."""
+    best = np.where(is_likeliest, 1 + lesions.shares, 0.0).argmax(axis=1)
+    return np.where(lesions.is_defined & is_likeliest.any(axis=1), best, -1)
 
-    Something else marks every place alike, at the rate of the case's own drawing.
+
+def _log_drawing(pain: Floats) -> Floats:
+    """Log-likelihood of the drawing under each candidate: (n, n_candidates).
+
+    A place counts as marked as far as its pain reaches that of the worst place. Something else marks
+    every place alike, at the rate of the case's own drawing.
     """
     weight, start = _mark_odds()
+    marked = pain / np.maximum(pain.max(axis=1), np.finfo(float).tiny)[:, None]
     share = np.minimum(np.maximum(marked.sum(axis=1), 0.5), N_PLACES - 0.5) / N_PLACES
     log = np.empty((len(marked), N_CANDIDATES))
     log[:, :-1] = marked @ weight + start
     log[:, -1] = N_PLACES * (share * np.log(share) + (1 - share) * np.log(1 - share))
     return log
+
+
+@cache
+def _twins() -> NDArray[np.intp]:
+    """(n_candidates,): the same candidate on the other side, or itself."""
+    mimics = len(SITES) + np.arange(len(MIMICS) * len(SIDES)).reshape(-1, len(SIDES))[:, ::-1].ravel()
+    return np.concatenate([TWIN_SITES, mimics, [N_CANDIDATES - 1]])
 
 
 @cache
@@ -116,10 +144,3 @@ def _mark_odds() -> tuple[Floats, Floats]:
     """Log odds of a mark by place and candidate (n_places, n_candidates - 1), and the log-likelihood of none."""
     chance = MARK_ERROR + (1 - 2 * MARK_ERROR) * _territories()
     return (np.log(chance) - np.log(1 - chance)).T, np.log(1 - chance).sum(axis=1)
-
-
-def _log_signs(lesions: LesionPain) -> Floats:
-    """Weight of the root signs that fit each candidate less that of those that do not: (n, n_candidates)."""
-    log = np.zeros((len(lesions.sign_fit), N_CANDIDATES))
-    log[:, : len(SITES)] = 2 * lesions.sign_fit
-    return log - lesions.signs.evidence.sum(axis=1)[:, None]

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.anatomy import SITES
+from features.anatomy import AXIAL_ZONES, SITES
 from features.axes import FLAGGED_MIMICS, LABELS, LEVELS, MIMICS, ROOTS, SIDES
-from features.builders import Sources
+from features.builders import Sources, named
 from features.dictionary import load_dictionary
 from features.finding_evidence import agreement_words, reader_kappa
-from features.lesions import telling_item
+from features.lesions import levels_read, telling_item
+from features.mimics import MimicEvidence
 from features.next_test import next_tests, ranked_actions
 from features.plan import ONE_SIDED
 from features.support import CANDIDATE_LABELS
 
 CLOSE = 0.5
 """A lesion elsewhere that has at least this part of the best one's support is hard to tell from it."""
+LEFT_BEHIND = 0.1
+"""A root outside the plan that explains more of the pain than this is worth a warning."""
 WORTH_SAYING = 0.05
 """Probabilities and shares that differ by less are not told apart."""
 LEG_DOMINANT, BACK_DOMINANT = 0.6, 0.2
@@ -44,37 +47,51 @@ def _source_line(sources: Sources, place: int) -> str:
     lesions, support = sources.lesions, sources.support
     if not lesions.is_defined[place]:
         return f"Source of the pain: unknown; not recorded: {_missing(sources, place)}."
-    pain = f"Source of the pain: {_dominance(lesions.leg_share[place])}; "
-    likeliest, best = int(support.likeliest[place]), int(lesions.best_site[place])
-    if best < 0:
-        return f"{pain}no lesion on the scan explains any of it. Best supported: {_supported(sources, place)}."
-    line = f"{pain}best supported is {_supported(sources, place)}"
+    line = f"Source of the pain: {_dominance(lesions.leg_share[place])}; best supported is {_supported(sources, place)}"
     site = int(support.likeliest_lesion[place])
+    if site < 0:
+        return f"{line}; no lesion that was read explains any of it{_unread_levels(sources, place)}."
+    if support.likeliest[place] != site:
+        line += f". Of the lesions it is {SITES[site].label} (support {percent(support.lesions[place, site])})"
+    covered = lesions.shares[place, site] / lesions.weights[place, site]
     line += (
-        f". Of the lesions it is {SITES[site].label} ({percent(support.lesions[place, site])})"
-        if likeliest != site
-        else f", which explains {percent(lesions.shares[place, site])} of the drawing"
-        f" (all lesions together {percent(lesions.share_all[place])})"
+        f". {percent(covered)} of the drawing lies in its territory, of which such a lesion accounts for "
+        f"{percent(lesions.shares[place, site])}{_signs(sources, place, site)}."
     )
-    line += f"{_signs(sources, place, site)}."
-    if best != site and lesions.share_best[place] - lesions.shares[place, site] > WORTH_SAYING:
+    best = int(lesions.best_site[place])
+    if lesions.share_best[place] - lesions.shares[place, site] > WORTH_SAYING:
         line += f" The drawing alone fits {SITES[best].label} better ({percent(lesions.share_best[place])})."
     return line + _rival(sources, place, site)
+
+
+def _unread_levels(sources: Sources, place: int) -> str:
+    unread = [
+        LABELS[level]
+        for level, is_read in zip(LEVELS, levels_read(sources.findings)[place], strict=True)
+        if not is_read
+    ]
+    return f" (not read: {', '.join(unread)})" if unread else ""
 
 
 def percent(share: float) -> str:
     """A share for people: whole per cent, without claiming certainty either way.
 
-    >>> percent(0.414), percent(0.9999), percent(0.001), percent(0.0)
-    ('41%', 'over 99%', 'under 1%', '0%')
+    >>> percent(0.414), percent(0.9951), percent(0.005), percent(0.0), percent(1.0)
+    ('41%', 'over 99%', 'under 1%', '0%', '100%')
     """
-    if 0 < share < 0.005:
+    if 0 < share < 0.01:
         return "under 1%"
-    return "over 99%" if 0.995 < share < 1 else f"{share:.0%}"
+    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things: `1 test`, `3 tests`, `no test`."""
+    return f"{number or 'no'} {thing}{'s' if number > 1 else ''}"
 
 
 def _missing(sources: Sources, place: int) -> str:
-    missing = [] if sources.findings.has_drawing[place] else ["pain drawing"]
+    has_upper = sources.widespread_pain[place] == sources.widespread_pain[place]
+    missing = [] if sources.findings.has_drawing[place] else [f"pain drawing{' below the ribs' if has_upper else ''}"]
     missing += [] if sources.lesions.has_scan[place] else ["scan"]
     return " and ".join(missing) or "any pain in the drawing"
 
@@ -89,7 +106,8 @@ def _supported(sources: Sources, place: int) -> str:
     support = sources.support
     everything = np.concatenate([support.lesions[place], support.mimics[place], support.unknown[[place]]])
     likeliest = int(support.likeliest[place])
-    return f"{CANDIDATE_LABELS[likeliest]} (support {percent(everything[likeliest])})"
+    label = named(CANDIDATE_LABELS, support.likeliest[[place]], support.is_alike[[place]])[0]
+    return f"{label} (support {percent(everything[likeliest])})"
 
 
 def _signs(sources: Sources, place: int, site: int) -> str:
@@ -97,16 +115,15 @@ def _signs(sources: Sources, place: int, site: int) -> str:
     if not examined:
         return "; no root sign was examined"
     if not positive:
-        return f"; none of {examined} root signs is positive"
+        return f"; of {counted(examined, 'root sign')} none is positive"
     fitting = sources.lesions.sign_fit[place, site] / sources.lesions.signs.evidence[place].sum()
     return f"; the positive root signs ({positive} of {examined} examined) fit it to {percent(fitting)}"
 
 
 def _rival(sources: Sources, place: int, site: int) -> str:
-    """The best supported lesion at another level, where it comes close."""
+    """The best supported other lesion, where it comes close."""
     supported = sources.support.lesions[place]
-    elsewhere = [other for other in range(len(SITES)) if SITES[other].level != SITES[site].level]
-    rival = max(elsewhere, key=lambda other: supported[other])
+    rival = max((other for other in range(len(SITES)) if other != site), key=lambda other: supported[other])
     if supported[rival] < CLOSE * supported[site] or supported[rival] < WORTH_SAYING:
         return ""
     return f" Hard to tell apart from {SITES[rival].label} (support {percent(supported[rival])})."
@@ -118,26 +135,57 @@ def _plan_line(sources: Sources, place: int) -> str:
         return "The plan: no level is planned, so it cannot be held against the sources."
     if np.isnan(plan.plan_support[place]):
         return ""
-    planned = _planned(sources, place)
-    reached = {0.0: "reaches that lesion", 1.0: "does not reach that lesion"}.get(
+    verdict = {0.0: "reaches the best supported lesion", 1.0: "does not reach the best supported lesion"}.get(
         plan.plan_misses_likeliest[place], "has no lesion to reach"
     )
     line = (
-        f"The plan ({planned}) {reached}: what it reaches has {percent(plan.plan_support[place])} of the support "
+        f"The plan ({_planned(sources, place)}) {verdict}{_why_missed(sources, place)}: "
+        f"what it reaches has {percent(plan.plan_support[place])} of the support "
         f"and explains {percent(plan.plan_share[place])} of the pain."
     )
+    if len(SITES) <= sources.support.likeliest[place] < len(CANDIDATE_LABELS) - 1:
+        line += " The best supported source is no lesion, and no operation on the spine reaches it."
     idle = [LABELS[level] for level, is_idle in zip(LEVELS, plan.is_idle[place], strict=True) if is_idle]
     if idle:
         line += f" Nothing at {' and '.join(idle)} explains any pain to speak of."
+    return line + _left_behind(sources, place)
+
+
+def _why_missed(sources: Sources, place: int) -> str:
+    """What the plan misses at the level of the lesion; empty where it reaches it, or at another level."""
+    plan, site = sources.plan, int(sources.support.likeliest_lesion[place])
+    if plan.plan_misses_likeliest[place] != 1:
+        return ""
+    level, zone, side = SITES[site]
+    at_level = LEVELS.index(level)
+    opened = plan.decompressed[place, at_level]
+    if not opened.any() and not plan.fused[place, at_level]:
+        return ", which is at another level"
+    if zone in AXIAL_ZONES:
+        return ", which only a fusion of its level would"
+    if not opened.any():
+        return ", which only a decompression would"
+    if side and not opened[SIDES.index(side)]:
+        return ", which is on the other side of that level"
+    unknown = np.isnan(sources.findings.grid("planned_zone")[place])
+    return ", which is in another part of the canal" + (
+        " (the zone is not recorded and read as the canal)" if unknown else ""
+    )
+
+
+def _left_behind(sources: Sources, place: int) -> str:
+    plan = sources.plan
     root, share = int(plan.unplanned_root[place]), plan.unplanned_root_share[place]
-    if plan.plan_misses_likeliest[place] == 1 and root >= 0 and share > WORTH_SAYING:
+    line = ""
+    if root >= 0 and share > LEFT_BEHIND:
+        misses = plan.plan_misses_likeliest[place] == 1
+        is_elsewhere = "another level" in _why_missed(sources, place)
+        risk = "Wrong-level risk" if is_elsewhere else "Missed" if misses else "Left as it is"
         name, side = ROOTS[root // len(SIDES)].upper(), SIDES[root % len(SIDES)]
-        beside = f"{name}, {side}, is caught where the plan does not reach"
-        line += f" Wrong-level risk: {beside}, and explains {percent(share)} of the pain."
+        line = f" {risk}: {name}, {side}, is caught where the plan does not reach"
+        line += f", and explains {percent(share)} of the pain."
     if plan.side_conflict[place] == 1:
-        line += (
-            f" Wrong-side risk: at least {percent(ONE_SIDED)} of the leg pain is on the side that is not to be opened."
-        )
+        line += f" Wrong-side risk: at least {ONE_SIDED:.0%} of the leg pain is on the side that is not to be opened."
     return line
 
 
@@ -155,7 +203,7 @@ def _mimic_lines(sources: Sources, place: int) -> list[str]:
     evidence = sources.mimics
     likely = []
     for row, mimic in enumerate(MIMICS):
-        side = int(evidence.probability[place, row].argmax())
+        side = _side_to_show(evidence, place, row)
         low, high = evidence.lower[place, row, side], evidence.upper[place, row, side]
         bounds = f", {percent(low)} to {percent(high)} once all are done" if high - low > WORTH_SAYING else ""
         done = int(evidence.tests_done[place, row, side])
@@ -164,7 +212,7 @@ def _mimic_lines(sources: Sources, place: int) -> list[str]:
         )
         likely.append(
             f"{LABELS[mimic]}, {SIDES[side]}, {percent(evidence.probability[place, row, side])} "
-            f"({done or 'no'} tests recorded{bounds}{block})"
+            f"({counted(done, 'test')} recorded{bounds}{block})"
         )
     flagged = [
         f"{LABELS[mimic]} ({' and '.join(side for j, side in enumerate(SIDES) if evidence.flags[place, row, j] == 1)})"
@@ -178,6 +226,13 @@ def _mimic_lines(sources: Sources, place: int) -> list[str]:
     return lines
 
 
+def _side_to_show(evidence: MimicEvidence, place: int, row: int) -> int:
+    """The likelier side; but a side that was tested rather than one that was not."""
+    tested = evidence.tests_done[place, row] > 0
+    chance = evidence.probability[place, row] + (tested & (tested.sum() == 1))
+    return int(chance.argmax())
+
+
 def _next_line(sources: Sources, place: int) -> str:
     ranked = ranked_actions(sources.mimics, next_tests(sources.mimics), place, most=1)
     if not ranked or ranked[0][1] < WORTH_SAYING:
@@ -189,10 +244,14 @@ def _next_line(sources: Sources, place: int) -> str:
 def _caution_lines(sources: Sources, place: int) -> list[str]:
     lines = []
     if sources.numbering_uncertain[place] == 1 and sources.lesions.is_defined[place]:
+        other = int(sources.other_best_site[place])
+        reaches = other >= 0 and sources.plan.reached[place, other]
+        verdict = f"; the plan {'reaches' if reaches else 'does not reach'} it" if sources.plan.has_plan[place] else ""
+        named_so = f"{SITES[other].label} accounts for most" if other >= 0 else "no lesion accounts for anything"
         lines.append(
-            "Caution: the numbering of the levels is in doubt; under the other reading the best lesion explains "
-            f"{percent(sources.share_other_numbering[place])} of the drawing, where this reading has "
-            f"{percent(sources.lesions.share_best[place])}."
+            f"Caution: the numbering of the levels is in doubt. Under the other reading {named_so} "
+            f"({percent(sources.share_other_numbering[place])} of the drawing; under this one the best has "
+            f"{percent(sources.lesions.share_best[place])}){verdict}."
         )
     if sources.widespread_pain[place] >= WIDESPREAD:
         lines.append(

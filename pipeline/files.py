@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.dictionary import load_dictionary
 from features.errors import ColumnsError, FileFormatError
 
 SIGNATURES = {b"PK\x03\x04": "an Excel or zip file", b"PAR1": "a Parquet file", b"\x1f\x8b": "a gzip file"}
@@ -209,6 +210,11 @@ def _refuse_odd_header(path: Path, header: list[str], separator: str) -> None:
                 f"Set --separator or ingest.separator to {other!r}."
             )
         raise FileFormatError(f"{path} has one column only; it is not a CSV in the dictionary's layout.")
+    if not any(name.strip() in load_dictionary() for name in header):
+        raise FileFormatError(
+            f"{path}: line 1 names not one column of the dictionary. Is the header missing? "
+            f"The first line names the columns as in docs/dictionary.md."
+        )
     nameless = [str(place) for place, name in enumerate(header, start=1) if not name.strip()]
     if nameless:
         raise ColumnsError(

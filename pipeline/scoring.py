@@ -19,6 +19,7 @@ from features.errors import BundleError, CaseNotFoundError, FileFormatError, Tra
 from features.findings import Findings
 from features.outcomes import outcome_names
 from features.record import refuse_problems
+from features.red_flags import red_flag_names
 from models.bundle import code_sha256, read_head
 from models.case_picture import case_figure
 from models.predictor import Explained, RiskPredictor, input_keys
@@ -191,13 +192,14 @@ def explain_case(
     if case_id not in cases.index:
         raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
     one = cases.loc[[case_id]]
+    flags = red_flag_names(one).iloc[0]
+    if flags:  # before any model is loaded: what is urgent must not wait for one
+        return [red_flag_line(flags)]
     paragraphs, cautions = [], []
     with loaded_models(names) as models:
         for model in models:
             predictor = model.predictor
             explained = predictor.explain(one, build_features(one, predictor.builder_params))
-            if explained.risks["red_flags"].iloc[0]:
-                return [red_flag_line(explained.risks["red_flags"].iloc[0])]
             paragraphs.append(
                 "\n".join([*risk_lines(predictor, explained, case_id), _drawn(model, explained, one, out)])
             )

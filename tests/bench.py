@@ -107,7 +107,7 @@ def against_a_plain_loop(params: BuilderParams, per_case: float) -> None:
     def loop() -> None:
         for record in records:
             numbers = {name: value for name, value in record.items() if not isinstance(value, str)}
-            found = mimics.mimic_numbers(numbers, params.mimic_priors)["probability"]
+            found = mimics.mimic_numbers(numbers, params.mimic_priors)["tested_odds"]
             lesions.lesion_numbers(record, {(m, s): found[m, s] for m in params.mimic_priors for s in SIDES})
 
     loop()

@@ -148,58 +148,63 @@ def share_together(pain, weights):
     return share_of(pain, covered)
 
 
-def sign_evidence(record):
-    evidence = {(root, side): 0.0 for root in ROOTS for side in SIDES}
+def sign_balance(record):
+    """By (root, side): what positive signs say for it, at most ln 20, less what is missing of blocks and EMG."""
+    found = {(root, side): 0.0 for root in ROOTS for side in SIDES}
+    against = dict(found)
     for row in table("root_signs"):
         for side in SIDES:
             root = f"_{row['tested_root']}" if row["tested_root"] else ""
             value = recorded(record, f"{row['item']}{root}_{side}")
             if value is None:
                 continue
+            other = "left" if side == "right" else "right"
+            felt_on = other if row["item"] == "crossed_slr" else side
             if value <= float(row["threshold"]) if row["rule"] == "<=" else value >= float(row["threshold"]):
-                other = "left" if side == "right" else "right"
-                evidence[row["root"], other if row["item"] == "crossed_slr" else side] += float(row["weight"])
-    return evidence
+                found[row["root"], felt_on] += float(row["weight"])
+            else:
+                against[row["root"], felt_on] += float(row["weight_against"])
+    if any(recorded(record, name) == 1 for name in ("has_polyneuropathy", "has_stocking_numbness")):
+        shared = {root: min(found[root, side] for side in SIDES) for root in ROOTS}
+        found = {(root, side): weight - shared[root] for (root, side), weight in found.items()}
+    return {place: min(found[place], math.log(20)) - against[place] for place in found}
 
 
-def sign_fit(evidence, site):
+def of_site(balance, site):
     level, zone, site_side = site
     return sum(
         weight * reach().get((level, zone, root), 0.0)
-        for (root, side), weight in evidence.items()
+        for (root, side), weight in balance.items()
         if site_side in (None, side)
     )
 
 
-def log_drawing(pain, felt_at):
+def log_drawing(marks, felt_at):
     log = 0.0
-    for place, intensity in pain.items():
+    for place, mark in marks.items():
         chance = 0.1 + 0.8 * felt_at(place)
-        log += math.log(chance if intensity > 0 else 1 - chance)
+        log += mark * math.log(chance) + (1 - mark) * math.log(1 - chance)
     return log
 
 
-def supports(record, mimic_probability):
+def supports(record, mimic_odds):
     """Support of every site, of every (mimic, side), and of None, something else."""
-    pain, evidence = reported_pain(record), sign_evidence(record)
-    total = sum(evidence.values())
-    marked = sum(1 for intensity in pain.values() if intensity > 0)
-    share = min(max(marked, 0.5), 29.5) / 30
+    pain, balance = reported_pain(record), sign_balance(record)
+    marks = {place: intensity / max(pain.values()) for place, intensity in pain.items()}
+    share = min(max(sum(marks.values()), 0.5), 29.5) / 30
     unknown = 30 * (share * math.log(share) + (1 - share) * math.log(1 - share))
-    evidence_of = {None: 0.1 * math.exp(unknown / 2 - total)}
+    evidence_of = {None: 0.1 * math.exp(unknown / 2)}
     for site, weight in site_weights(record).items():
         if any(felt(site, *place) > 0 and pain[place] > 0 for place in PLACES):
-            log = log_drawing(pain, lambda place, site=site: felt(site, *place)) / 2
-            log += 2 * sign_fit(evidence, site) - total
+            log = log_drawing(marks, lambda place, site=site: felt(site, *place)) / 2 + of_site(balance, site)
             evidence_of[site] = weight / (1 - weight) * math.exp(log)
-    for (mimic, side), probability in mimic_probability.items():
+    for (mimic, side), odds in mimic_odds.items():
 
         def felt_at(place, mimic=mimic, side=side):
             return territory().get((mimic, place[0]), 0.0) if place[1] == side else 0.0
 
         if any(felt_at(place) > 0 and pain[place] > 0 for place in PLACES):
-            log = log_drawing(pain, felt_at) / 2 - total
-            evidence_of[mimic, side] = probability / (1 - probability) * math.exp(log)
+            evidence_of[mimic, side] = odds * math.exp(log_drawing(marks, felt_at) / 2)
     everything = sum(evidence_of.values())
     return {candidate: value / everything for candidate, value in evidence_of.items()}
 
@@ -220,14 +225,14 @@ def has_plan(record):
     return any((recorded(record, name) or 0) > 0 for name in names)
 
 
-def lesion_numbers(record, mimic_probability):
+def lesion_numbers(record, mimic_odds):
     """What the arrays call by the same names; None where it is undefined."""
     if not is_defined(record):
         names = ("share_best_lesion", "share_all_lesions", "support_best_lesion", "plan_share", "plan_support")
         return dict.fromkeys(names)
     pain, weights = reported_pain(record), site_weights(record)
     weights = {site: weight for site, weight in weights.items() if weight > 0}
-    support = supports(record, mimic_probability)
+    support = supports(record, mimic_odds)
     reached = {site: weight for site, weight in weights.items() if is_reached(record, site)}
     return {
         "share_best_lesion": max((share_alone(pain, *entry) for entry in weights.items()), default=0.0),

@@ -12,10 +12,12 @@ import math
 from functools import cache
 from pathlib import Path
 
+from scipy.optimize import brentq
+
 KNOWLEDGE = Path(__file__).resolve().parents[2] / "features" / "knowledge"
 MIMICS = ("sacroiliac", "piriformis", "hip")
 FLAGGED = ("other_hip_disease", "trochanteric_pain", "vascular_claudication", "peripheral_neuropathy")
-ROLES = ("cluster", "single", "background")
+ROLES = ("cluster", "single", "background", "block")
 SIDES = ("left", "right")
 REGIONS = (
     "low_back", "buttock", "groin", "lateral_hip", "anterior_thigh", "medial_thigh", "lateral_thigh",
@@ -54,7 +56,9 @@ def is_true(value, rule, threshold):
 
 def prior(record, mimic, side, priors):
     total = sum(all_pain(record, s) for s in SIDES)
-    return priors[mimic] * (max(all_pain(record, side) / total, 0.1) if total > 0 else 0.5)
+    if total == 0:
+        return priors[mimic] * 0.5
+    return priors[mimic] * max(all_pain(record, side) / max(all_pain(record, s) for s in SIDES), 0.1)
 
 
 def as_probability(odds):
@@ -99,31 +103,40 @@ def state(found, needed):
 
 def counting(record, mimic, role, side):
     """The cluster that counts in a role, with its ratio; (None, 1) where the mimic has none."""
-    best, fullest, ratio = None, -1.0, 1.0
+    fullest, best = -1.0, None
     for row in clusters_of(mimic, role):
         found = results(record, row, side)
+        decided = state(found, int(row["positives_needed"]))
+        if decided is not None:
+            return row, ratios_of(row)[0 if decided else 1]
         completeness = (len(found) - found.count(None)) / len(found)
         if completeness > fullest:
             best, fullest = row, completeness
-            decided = state(found, int(row["positives_needed"]))
-            positive, negative = ratios_of(row)
-            ratio = 1.0 if decided is None else positive if decided else negative
-    return best, ratio
+    return best, 1.0
+
+
+def ratio_of_all(record, mimic, side):
+    return math.prod(counting(record, mimic, role, side)[1] for role in ROLES)
 
 
 def odds(record, mimic, side, priors):
     before = prior(record, mimic, side, priors)
-    product = before / (1 - before)
-    for role in ROLES:
-        product *= counting(record, mimic, role, side)[1]
-    return product
+    return before / (1 - before) * ratio_of_all(record, mimic, side)
+
+
+def tested_odds(record, mimic, side, priors):
+    before = priors[mimic] / 2
+    return before / (1 - before) * ratio_of_all(record, mimic, side)
 
 
 def probability(record, mimic, side, priors):
     return as_probability(odds(record, mimic, side, priors))
 
 
-def items_of(mimic, roles=("cluster", "single")):
+EXAMINED = ("cluster", "single")
+
+
+def items_of(mimic, roles=EXAMINED):
     return list(
         dict.fromkeys(
             t["item"] for role in roles for c in clusters_of(mimic, role) for t in tests_of(mimic, c["cluster"])
@@ -133,6 +146,10 @@ def items_of(mimic, roles=("cluster", "single")):
 
 def undone_items(record, mimic, side):
     return [item for item in items_of(mimic) if recorded(record, f"{item}_{side}") is None]
+
+
+def tests_done(record, mimic, side):
+    return sum(recorded(record, f"{item}_{side}") is not None for item in items_of(mimic, (*EXAMINED, "block")))
 
 
 def telling_values(mimic, item):
@@ -162,8 +179,10 @@ def bounds_by_brute_force(record, mimic, side, priors):
 def bounds(record, mimic, side, priors):
     """The same by thought: with all done the first cluster of each role counts, whatever else is recorded."""
     before = prior(record, mimic, side, priors)
-    low = high = before / (1 - before) * counting(record, mimic, "background", side)[1]
-    for role in ("cluster", "single"):
+    low = high = before / (1 - before)
+    for role in ("background", "block"):
+        low = high = low * counting(record, mimic, role, side)[1]
+    for role in EXAMINED:
         for row in clusters_of(mimic, role)[:1]:
             decided = state(results(record, row, side), int(row["positives_needed"]))
             positive, negative = ratios_of(row)
@@ -210,14 +229,8 @@ def holds(record, row, side):
 def expected_change(record, row, side, priors):
     """How far one cluster or test, done to the end, would move the probability; NaN where it would not count."""
     mimic, role = row["mimic"], row["role"]
-    found = results(record, row, side)
-    if None not in found or state(found, int(row["positives_needed"])) is not None:
-        return math.nan
-    done = dict(record)
-    for test in tests_of(mimic, row["cluster"]):
-        if recorded(record, f"{test['item']}_{side}") is None:
-            done[f"{test['item']}_{side}"] = float(test["threshold"])
-    if counting(done, mimic, role, side)[0] is not row:
+    found, needed = results(record, row, side), int(row["positives_needed"])
+    if state(found, needed) is not None or would_not_count(record, row, side):
         return math.nan
     before = probability(record, mimic, side, priors)
     rest = odds(record, mimic, side, priors) / counting(record, mimic, role, side)[1]
@@ -227,14 +240,45 @@ def expected_change(record, row, side, priors):
         positive, negative = float(row["lr_positive"]), float(row["lr_negative"])
         specificity = (positive - 1) / (positive - negative)
         sensitivity = 1 - negative * specificity
-    is_positive = before * sensitivity + (1 - before) * (1 - specificity)
+    chances = [positive_from_here(tuple(found), needed, round(whole, 12)) for whole in (sensitivity, 1 - specificity)]
+    is_positive = before * chances[0] + (1 - before) * chances[1]
     after = [as_probability(rest * ratio) for ratio in ratios_of(row)]
     return is_positive * abs(after[0] - before) + (1 - is_positive) * abs(after[1] - before)
 
 
+def would_not_count(record, row, side):
+    """An earlier cluster of its role is decided, or complete once this one is."""
+    mine = {test["item"] for test in tests_of(row["mimic"], row["cluster"])}
+    alike = clusters_of(row["mimic"], row["role"])
+    for other in alike[: alike.index(row)]:
+        undone = {
+            test["item"]
+            for test in tests_of(row["mimic"], other["cluster"])
+            if recorded(record, f"{test['item']}_{side}") is None
+        }
+        if undone <= mine or state(results(record, other, side), int(other["positives_needed"])) is not None:
+            return True
+    return False
+
+
+@cache
+def positive_from_here(found, needed, of_whole):
+    """Chance that the tests not done make a cluster positive, outcome by outcome."""
+    each = brentq(lambda chance: all_outcomes((None,) * len(found), needed, chance) - of_whole, 0, 1, xtol=1e-14)
+    return all_outcomes(found, needed, each)
+
+
+def all_outcomes(found, needed, each):
+    total = 0.0
+    for outcome in itertools.product((True, False), repeat=found.count(None)):
+        if found.count(True) + sum(outcome) >= needed:
+            total += math.prod(each if result else 1 - each for result in outcome)
+    return total
+
+
 def actions():
     """(row of the table, side) of every single test and cluster, one side after the other."""
-    rows = [row for row in table("mimic_clusters") if row["role"] != "background"]
+    rows = [row for row in table("mimic_clusters") if row["role"] in EXAMINED]
     return [(row, side) for side in SIDES for row in rows]
 
 
@@ -242,14 +286,22 @@ def mimic_numbers(record, priors):
     """All that the builder says of one case: by (mimic, side), and the expected change by action."""
     places = list(itertools.product(MIMICS, SIDES))
     chance = {(m, s): probability(record, m, s, priors) for m, s in places}
+    changes = [expected_change(record, row, side, priors) for row, side in actions()]
+    felt = {(m, s): share(record, m, s) for m, s in places}
+    by_action = [felt[row["mimic"], side] for row, side in actions()]
     return {
         "probability": chance,
+        "tested_odds": {(m, s): tested_odds(record, m, s, priors) for m, s in places},
+        "territory_shares": felt,
         "lower": {(m, s): bounds(record, m, s, priors)[0] for m, s in places},
         "upper": {(m, s): bounds(record, m, s, priors)[1] for m, s in places},
-        "tests_done": {(m, s): len(items_of(m)) - len(undone_items(record, m, s)) for m, s in places},
-        "shares": {(m, s): chance[m, s] * share(record, m, s) for m, s in places},
+        "tests_done": {(m, s): tests_done(record, m, s) for m, s in places},
+        "shares": {place: chance[place] * felt[place] for place in places},
         "block_flags": {(m, s): flag(record, m, s) for m, s in places},
         "flags": {(m, s): flag(record, m, s) for m, s in itertools.product(FLAGGED, SIDES)},
         "flagged_shares": {(m, s): share(record, m, s) for m, s in itertools.product(FLAGGED, SIDES)},
-        "changes": [expected_change(record, row, side, priors) for row, side in actions()],
+        "changes": changes,
+        "weighted": [
+            change * (1.0 if math.isnan(part) else part) for change, part in zip(changes, by_action, strict=True)
+        ],
     }

@@ -296,6 +296,9 @@ def test_of_equal_lesions_on_both_sides_the_signs_choose(read):
         ("disc_degeneration_l4_l5 5, recess_stenosis_l4_l5_left 3", "low_back_left 7", 0, "a lesion reaches a root"),
         ("disc_degeneration_l4_l5 5, recess_stenosis_l4_l5_left 1", "low_back_left 7", 1, "a grade 1 recess does not"),
         ("disc_degeneration_l4_l5 1", "low_back_left 7", 0, "nothing is worn"),
+        ("disc_degeneration_l4_l5 5, herniation_l5_s1_central 2", "low_back_left 7", 1, "a lesion of little weight"),
+        ("disc_degeneration_l4_l5 5", "low_back_left 8, lateral_leg_left 2", 0, "a fifth of it in the leg"),
+        ("disc_degeneration_l4_l5 5", "low_back_left 8, lateral_leg_left 1.9", 1, "less than a fifth"),
         ("modic_l5_s1 2", "low_back_left 7, buttock_left 5", 1, "the buttock is not the leg"),
     ],
 )
@@ -309,7 +312,7 @@ def test_axial_pain_with_degeneration_alone(read, scan, pain, expected, why):
 def test_pain_above_the_low_back_is_widespread(read):
     scan = "herniation_l4_l5_paracentral_left 3"
     assert read(scan, "lateral_leg_left 7")["widespread_pain"] == 0
-    assert read(scan, "lateral_leg_left 7, head_neck_left 3, upper_back_right 5")["widespread_pain"] == 2 / 8
+    assert read(scan, "lateral_leg_left 7, head_neck_left 1, upper_back_right 5")["widespread_pain"] == 2 / 8
     assert np.isnan(read(scan, "")["widespread_pain"])
 
 
@@ -351,12 +354,12 @@ def test_a_plain_loop_over_the_tables_finds_the_same_numbers(invent_cases, param
     by_hand = []
     for record in cases.to_dict("records"):
         numeric = {name: value for name, value in record.items() if not isinstance(value, str)}
-        probability = {
-            (mimic, side): mimic_oracle.probability(numeric, mimic, side, params.mimic_priors)
+        odds = {
+            (mimic, side): mimic_oracle.tested_odds(numeric, mimic, side, params.mimic_priors)
             for mimic in params.mimic_priors
             for side in SIDES
         }
-        by_hand.append(lesion_oracle.lesion_numbers(record, probability))
+        by_hand.append(lesion_oracle.lesion_numbers(record, odds))
     expected = pd.DataFrame(by_hand, index=cases.index).astype(float)
     assert expected.notna().sum().min() > 30
     for column in expected:

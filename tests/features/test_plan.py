@@ -8,7 +8,7 @@ import pytest
 
 from features.anatomy import SITES
 from features.axes import LEVELS, SIDES
-from features.builders import build_features
+from features.builders import build_features, sources_of_pain
 from features.findings import Findings
 from features.plan import CANAL_ZONES, FORAMEN_ZONES, IDLE_SHARE, sites_reached
 
@@ -195,6 +195,31 @@ def test_a_root_freed_at_one_of_two_places_is_still_caught_at_the_other(hold_pla
     # L5 is caught in the recess at L4-L5 and, more, in the foramen at L5-S1.
     lesions = {"recess_stenosis_l4_l5_left": 2.0, "foraminal_stenosis_l5_s1_left": 3.0}
     assert hold_plan(lesions, planned_decompression_l4_l5_left=1.0)["unplanned_root_share"] > 0
+
+
+def test_a_root_caught_harder_inside_the_plan_is_caught_outside_it_all_the_same(hold_plan):
+    lesions = {"recess_stenosis_l4_l5_left": 3.0, "foraminal_stenosis_l5_s1_left": 3.0}
+    assert hold_plan(lesions, planned_decompression_l4_l5_left=1.0)["unplanned_root_share"] > 0.3
+
+
+def test_without_a_lesion_outside_the_plan_no_root_is_named(params):
+    record = {"age_years": 45.0, **RECESS_L4_L5_LEFT, **LEFT_L5_PAIN, "planned_decompression_l4_l5_left": 1.0}
+    found = sources_of_pain(Findings(pd.DataFrame([record])), params).plan
+    assert found.unplanned_root.tolist() == [-1]
+
+
+def test_a_level_that_explains_a_little_is_not_idle(hold_plan):
+    # A grade 1 recess weighs 0.15: where most of the pain is in its territory it explains about a tenth.
+    found = hold_plan({"recess_stenosis_l4_l5_left": 1.0}, planned_decompression_l4_l5_left=1.0)
+    assert IDLE_SHARE < found["share_best_lesion"] < 2 * IDLE_SHARE + 0.03
+    assert found["planned_idle_levels"] == 0
+
+
+@pytest.mark.parametrize(("right", "conflict"), [(2.0, 1), (2.6, 0)])
+def test_four_fifths_of_the_leg_pain_make_it_one_sided(hold_plan, right, conflict):
+    pain = {"pain_lateral_leg_left": 8.0, "pain_lateral_leg_right": right}
+    found = hold_plan(RECESS_L4_L5_LEFT, pain, planned_decompression_l4_l5_right=1.0)
+    assert found["side_conflict"] == conflict
 
 
 @pytest.mark.parametrize(

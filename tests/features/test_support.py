@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from features.anatomy import N_PLACES, SITES, flat_site_territory
+from features.axes import REGIONS, SIDES
 from features.builders import build_features, sources_of_pain
 from features.findings import Findings
 from features.support import CANDIDATE_LABELS, MARK_ERROR, N_CANDIDATES
@@ -53,7 +54,7 @@ def test_support_worked_by_hand(sources):
     is_marked = np.zeros(N_PLACES)
     is_marked[2 * 10] = 1  # outer calf, left
 
-    def likelihood(territory):
+    def likelihood(territory):  # at half its logarithm
         chance = MARK_ERROR + (1 - 2 * MARK_ERROR) * territory
         return np.sqrt(np.prod(np.where(is_marked == 1, chance, 1 - chance)))
 
@@ -83,9 +84,9 @@ def test_a_root_sign_on_the_other_side_takes_support_away(sources):
 
 def test_positive_tests_of_a_mimic_take_support_from_the_lesion(sources):
     pain = {"pain_buttock_left": 7.0, "pain_low_back_left": 5.0, "pain_posterior_thigh_left": 4.0}
-    record = {"recess_stenosis_l5_s1_left": 2.0} | pain
+    record = {"herniation_l5_s1_paracentral_left": 2.0} | pain
     tests = ("distraction", "compression", "thigh_thrust", "gaenslen", "sacral_thrust")
-    positive = sources(record | {f"sij_{test}_left": 1.0 for test in tests})
+    positive = sources(record | {f"sij_{test}_left": 1.0 for test in tests} | {"one_finger_psis_left": 1.0})
     negative = sources(record | {f"sij_{test}_left": 0.0 for test in tests})
     joint = "sacroiliac joint, left"
     assert CANDIDATE_LABELS[positive.support.likeliest[0]] == joint
@@ -97,6 +98,95 @@ def test_what_explains_none_of_the_pain_is_no_candidate(sources):
     found = sources({"recess_stenosis_l4_l5_left": 3.0, "pain_groin_right": 5.0, "pain_knee_right": 6.0})
     assert supported(found, RECESS) == 0
     assert found.support.likeliest_lesion[0] == -1
+
+
+# Intensity, ties and both sides
+
+BOTH_S1 = {"herniation_l5_s1_paracentral_left": 3.0, "herniation_l5_s1_paracentral_right": 3.0}
+
+
+def s1_pain(left, right):
+    regions = ("buttock", "posterior_thigh", "posterior_leg", "foot_sole")
+    return {f"pain_{region}_{side}": value for region in regions for side, value in (("left", left), ("right", right))}
+
+
+@pytest.mark.parametrize(("left", "right", "side"), [(0.1, 7.0, "right"), (2.0, 7.0, "right"), (7.0, 2.0, "left")])
+def test_the_side_that_hurts_more_is_supported_more(sources, left, right, side):
+    found = sources(BOTH_S1 | s1_pain(left, right))
+    assert SITES[found.support.likeliest_lesion[0]].side == side
+    assert not found.support.is_alike[0]
+
+
+def test_leg_pain_that_is_a_trifle_beside_the_back_does_not_choose_the_leg(sources):
+    record = {"modic_l5_s1": 1.0, "herniation_l5_s1_paracentral_left": 3.0}
+    back = {"pain_low_back_left": 9.0, "pain_low_back_right": 9.0}
+    trifle = sources(record | back | {"pain_posterior_leg_left": 1.0, "pain_posterior_thigh_left": 1.0})
+    equal = sources(record | back | {"pain_posterior_leg_left": 9.0, "pain_posterior_thigh_left": 9.0})
+    lesion = "L5-S1 paracentral and recess, left"
+    assert supported(trifle, lesion) < 0.5 * supported(equal, lesion)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_of_equal_sides_a_plan_of_either_reaches_the_best_supported_lesion(params, side):
+    record = {"age_years": 60.0, **BOTH_S1, **s1_pain(6.0, 6.0), f"planned_decompression_l5_s1_{side}": 1.0}
+    found = build_features(pd.DataFrame([record]), params).iloc[0]
+    assert found["plan_misses_likeliest"] == 0
+    assert found["likeliest_lesion"] == "L5-S1 paracentral and recess, left and right alike"
+    assert found["likeliest_source"] == "L5-S1 paracentral and recess, left and right alike"
+    assert found["best_lesion"] == "L5-S1 paracentral and recess, left and right alike"
+
+
+@pytest.mark.parametrize("level", ["l3_l4", "l4_l5"])
+def test_of_equal_levels_a_plan_of_either_reaches_the_best_supported_lesion(params, level):
+    record = {"age_years": 50.0, "disc_degeneration_l3_l4": 5.0, "disc_degeneration_l4_l5": 5.0}
+    record |= {"pain_low_back_left": 6.0, "pain_low_back_right": 6.0, f"planned_fusion_{level}": 1.0}
+    assert build_features(pd.DataFrame([record]), params)["plan_misses_likeliest"].item() == 0
+
+
+def test_a_lesion_that_all_but_vanishes_beside_something_else_is_still_named(sources):
+    everywhere = {f"pain_{region}_{side}": 7.0 for region in REGIONS for side in SIDES}
+    found = sources(everywhere | {"disc_degeneration_l4_l5": 3.0})
+    assert SITES[found.support.likeliest_lesion[0]].label == "L4-L5 disc and endplates"
+
+
+# What the examination may say
+
+
+def support_of_s1(sources, **signs):
+    pain = {"pain_buttock_left": 6.0, "pain_posterior_thigh_left": 6.0}
+    lesions = {"recess_stenosis_l5_s1_left": 2.0, "recess_stenosis_l4_l5_left": 2.0}
+    return supported(sources(lesions | pain | signs), "L5-S1 paracentral and recess, left")
+
+
+def test_a_negative_block_or_emg_speaks_against_its_root(sources):
+    nothing = support_of_s1(sources)
+    assert support_of_s1(sources, root_block_relief_s1_left=0.0) < nothing
+    assert support_of_s1(sources, emg_s1_left=0.0) < nothing
+    assert support_of_s1(sources, root_block_relief_s1_left=80.0) > nothing
+
+
+def test_signs_that_may_miss_speak_for_a_root_and_never_against_it(sources):
+    nothing = support_of_s1(sources)
+    for negative in ({"power_s1_left": 5.0}, {"reflex_s1_left": 2.0}, {"sensation_s1_left": 2.0}, {"slr_left": 0.0}):
+        assert support_of_s1(sources, **negative) == nothing
+
+
+def test_the_signs_of_one_root_hang_together_and_have_a_ceiling(sources):
+    few = {"root_block_relief_s1_left": 80.0, "emg_s1_left": 1.0}
+    many = {"power_s1_left": 2.0, "reflex_s1_left": 0.0, "sensation_s1_left": 0.0}
+    assert support_of_s1(sources, **few, **many) == pytest.approx(support_of_s1(sources, **few))
+    evidence = sources(few | many).lesions.signs
+    assert evidence.balance.max() == pytest.approx(np.log(20))
+    assert evidence.evidence.max() > np.log(20)
+
+
+@pytest.mark.parametrize("known", ["has_polyneuropathy", "has_stocking_numbness"])
+def test_signs_on_both_sides_are_those_of_a_known_neuropathy(sources, known):
+    both = {f"{item}_s1_{side}": 0.0 for item in ("reflex", "sensation") for side in SIDES}
+    nothing = support_of_s1(sources)
+    assert support_of_s1(sources, **both) > nothing
+    assert support_of_s1(sources, **both, **{known: 1.0}) == pytest.approx(nothing)
+    assert support_of_s1(sources, reflex_s1_left=0.0, **{known: 1.0}) > nothing
 
 
 def test_a_heavier_lesion_is_never_less_supported(sources):

@@ -31,8 +31,10 @@ def test_the_paragraph_names_the_source_what_it_explains_and_the_plan_that_reach
     found = sources(RECESS | L5_PAIN | {"planned_decompression_l4_l5_left": 1.0})
     story = clinical_paragraph(found)
     assert "mostly leg pain; best supported is L4-L5 paracentral and recess, left" in story
-    assert f"explains {found.lesions.share_best[0]:.0%} of the drawing" in story
-    assert "The plan (L4-L5 decompression left) reaches that lesion" in story
+    weight = found.lesions.weights[0, found.lesions.best_site[0]]
+    assert f"{found.lesions.share_best[0] / weight:.0%} of the drawing lies in its territory" in story
+    assert f"accounts for {found.lesions.share_best[0]:.0%}" in story
+    assert "The plan (L4-L5 decompression left) reaches the best supported lesion" in story
     assert "risk:" not in story
 
 
@@ -42,17 +44,41 @@ def test_the_paragraph_names_the_source_what_it_explains_and_the_plan_that_reach
         ({"planned_decompression_l4_l5_right": 1.0}, "Wrong-side risk"),
         ({"planned_decompression_l3_l4_left": 1.0}, "Wrong-level risk: L5, left, is caught where the plan does not"),
         ({"planned_decompression_l3_l4_left": 1.0}, "Nothing at L3-L4 explains any pain"),
+        ({"planned_decompression_l4_l5_right": 1.0}, "which is on the other side of that level"),
+        ({"planned_decompression_l3_l4_left": 1.0}, "which is at another level"),
+        ({"planned_decompression_l4_l5_left": 1.0, "planned_zone": "foramen"}, "which is in another part of the canal"),
+        ({"planned_fusion_l4_l5": 1.0}, "which only a decompression would"),
+        (
+            {
+                "recess_stenosis_l4_l5_left": 0.0,
+                "foraminal_stenosis_l5_s1_left": 3.0,
+                "planned_decompression_l5_s1_left": 1.0,
+            },
+            "(the zone is not recorded and read as the canal)",
+        ),
+        (
+            {
+                "recess_stenosis_l5_s1_right": 3.0,
+                "pain_posterior_leg_right": 6.0,
+                "planned_decompression_l4_l5_left": 1.0,
+            },
+            "Left as it is: S1, right, is caught where the plan does not reach",
+        ),
         ({}, "no level is planned"),
         ({"power_l5_left": 3.0, "reflex_s1_left": 2.0}, "the positive root signs (1 of 2 examined) fit it to 100%"),
-        ({"power_l5_left": 5.0}, "none of 1 root signs is positive"),
+        ({"power_l5_left": 5.0}, "of 1 root sign none is positive"),
         ({}, "no root sign was examined"),
         ({"foraminal_stenosis_l5_s1_left": 3.0}, "Hard to tell apart from"),
         (SIJ | {"one_finger_psis_left": 1.0}, "both may be true"),
         ({"sij_block_relief_left": 80.0}, "a block relieved it"),
-        ({"numbering_method": "unknown"}, "the numbering of the levels is in doubt"),
+        (
+            {"numbering_method": "unknown"},
+            "Under the other reading L4-L5 paracentral and recess, left accounts for most",
+        ),
+        (SIJ | {"planned_fusion_l5_s1": 1.0, "recess_stenosis_l4_l5_left": 0.0}, "has no lesion to reach"),
         ({"pain_head_neck_left": 4.0, "pain_upper_back_left": 4.0}, "pain is drawn in 25% of the regions above"),
         ({}, "Examine next: do the five sacroiliac provocation tests, left"),
-        ({"sij_distraction_left": 0.0, "sij_compression_left": 1.0}, "Examine next: finish the five sacroiliac"),
+        ({"sij_distraction_left": 0.0, "sij_compression_left": 1.0}, "Examine next: finish the four best sacroiliac"),
         ({}, "readers of scans agree only moderately on this finding (lateral recess stenosis; kappa 0.49)"),
     ],
 )
@@ -84,7 +110,7 @@ def test_back_pain_with_a_worn_disc_is_called_a_weak_target():
 
 def test_a_clean_scan_is_said_to_explain_nothing():
     story = clinical_paragraph(sources(L5_PAIN | {"recess_stenosis_l4_l5_left": 0.0}))
-    assert "no lesion on the scan explains any of it" in story
+    assert "no lesion that was read explains any of it (not read: L1-L2, L2-L3, L3-L4, L5-S1)" in story
 
 
 def test_the_story_of_a_case_does_not_depend_on_its_neighbours():
@@ -97,6 +123,26 @@ def test_the_story_of_a_case_does_not_depend_on_its_neighbours():
         alone = sources_of_pain(Findings(cases.iloc[[place]]), PARAMS)
         assert source_lines(together, place) == source_lines(alone)
         assert case_figure(together, place, "t") == case_figure(alone, 0, "t")
+
+
+def test_pain_above_the_ribs_alone_is_not_called_no_drawing():
+    story = clinical_paragraph(sources(RECESS | {"pain_head_neck_left": 5.0}))
+    assert "not recorded: pain drawing below the ribs" in story
+
+
+def test_a_mimic_that_was_tested_on_one_side_is_shown_on_that_side():
+    negative = dict.fromkeys(SIJ, 0.0)
+    story = told(**negative, pain_posterior_thigh_right=3.0)
+    assert "sacroiliac joint, left" in story
+    assert "(5 tests recorded" in story
+
+
+def test_a_plan_cannot_reach_what_is_no_lesion():
+    pain = {"pain_buttock_left": 8.0, "pain_low_back_left": 5.0, "pain_posterior_thigh_left": 4.0}
+    record = {"age_years": 45.0, "herniation_l5_s1_paracentral_left": 1.0, **pain, **SIJ, "one_finger_psis_left": 1.0}
+    story = clinical_paragraph(sources(record | {"planned_decompression_l5_s1_left": 1.0}))
+    assert "best supported is sacroiliac joint, left" in story
+    assert "The best supported source is no lesion, and no operation on the spine reaches it" in story
 
 
 def test_no_share_is_called_certain():

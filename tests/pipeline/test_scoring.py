@@ -6,7 +6,7 @@ import mlflow
 import pytest
 
 from features.errors import FileFormatError, TrackingError
-from pipeline.scoring import file_name, score_file
+from pipeline.scoring import explain_case, file_name, score_file
 
 
 def test_a_score_never_replaces_the_file_it_was_made_from(tmp_path):
@@ -28,6 +28,16 @@ def test_a_case_id_names_a_file_in_the_folder_and_nowhere_else(case_id):
 
 def test_a_plain_case_id_is_its_own_file_name():
     assert file_name("C000042") == "C000042"
+
+
+def test_what_is_urgent_is_said_even_where_no_model_can_be_loaded(planned, tmp_path):
+    file = tmp_path / "cases.csv"
+    planned.head(3).assign(has_saddle_numbness=[1, 0, 0]).to_csv(file, index=False)
+    case_id = planned["case_id"].iloc[0]
+    said = explain_case(file, case_id, tmp_path, ["models:/no-such-model/1"], encoding="utf-8", separator=",")
+    assert len(said) == 1
+    assert "cauda equina" in said[0].lower()
+    assert "no risk is given" in said[0]
 
 
 @pytest.fixture(autouse=True)
