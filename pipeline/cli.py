@@ -112,6 +112,30 @@ def example(out: Path, cases: int, seed: int) -> None:
 
 
 @cli.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV or Parquet file for the cases."
+)
+@click.option("--cases", type=int, help="How many, 1,000,000 if wanted.  [default: as in params.yaml]")
+@click.option("--seed", type=int, help="Of the draw.  [default: as in params.yaml]")
+@click.option(
+    "--truth", type=click.Path(path_type=Path, dir_okay=False),
+    help="File for what only a virtual registry knows; not written unless named.",
+)  # fmt: skip
+@click.option(
+    "--set", "changes", multiple=True, metavar="NAME=VALUE",
+    help="Another value of the section registry, such as reader_error=1.5. May be repeated.",
+)  # fmt: skip
+def registry(out: Path, cases: int | None, seed: int | None, truth: Path | None, changes: tuple[str, ...]) -> None:
+    """A virtual registry of any size, as a file. Nobody is described."""
+    from pipeline.registry_file import registry_params, write_registry
+
+    params = registry_params(cases, seed, changes)
+    write_registry(params, out, truth)
+    beside = f"; the truth is in {truth}" if truth else ""
+    click.echo(f"{out}: {params.cases} invented cases of {params.centres} centres. Nobody is described{beside}.")
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("docs"))
 def reference(folder: Path) -> None:
     """The reference pages that are made from the dictionary and the knowledge tables."""

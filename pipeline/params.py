@@ -37,7 +37,7 @@ def _out_of_range(section: str, params: Any, ranges: dict[str, tuple[float, floa
         value = getattr(params, name)
         for number in value if isinstance(value, list) else [value]:
             if not low <= number <= high:
-                bound = f"at least {low:g}" if high == math.inf else f"in {low:g} to {high:g}"
+                bound = f"at least {low:.15g}" if high == math.inf else f"in {low:.15g} to {high:.15g}"
                 problems.append(f"{section}.{name} must be {bound}, got {number}")
     return problems
 

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from scipy.special import expit, logit
 
 from features.axes import LEVELS
 from pipeline.virtual.draws import happens, picked, shifted
-from pipeline.virtual.facts import fact_grid, share_at_age
+from pipeline.virtual.facts import constant, fact_grid, share_at_age
 
+WEAR_SD = 0.8
+STEEPER = float(np.sqrt(1 + 0.346 * WEAR_SD**2))
+"""Of log-odds whose mean over a normal spread of this SD shall be the published one (Zeger 1988)."""
 SLOTS: tuple[tuple[str, str | None], ...] = (
     ("central", None),
     ("paracentral", "left"),
@@ -62,33 +66,34 @@ class Anatomy:
 
 def worn_anatomy(rng: Generator, age: np.ndarray) -> Anatomy:
     """What would be seen in these people had they no pain."""
-    n, wear = len(age), rng.normal(0, 0.8, len(age))
+    n, wear = len(age), rng.normal(0, WEAR_SD, len(age))
 
     def by_level(finding: str, extra: float = 0.0) -> np.ndarray:
         weights = fact_grid("generator_levels", ("incidental",), LEVELS)[0]
-        share = shifted(share_at_age("incidental", finding, age), wear + extra)
+        share = shifted(share_at_age("incidental", finding, age), extra)
+        # Steeper, so that the mean over wear is the published share.
+        share = expit(logit(share) * STEEPER + wear)
         # The share of patients with the finding at any level, spread over the levels.
         return 1 - (1 - share)[:, None] ** (weights / weights.sum())
 
-    worn = happens(rng, 1 - (1 - by_level("disc_degeneration")) ** 2.2)
+    worn = happens(rng, by_level("disc_degeneration"))
     disc = np.where(worn, 3 + happens(rng, _late(age, wear), worn.shape), 2 - (age < 32)[:, None] * 1.0)
     disc = disc + ((disc == 4) & happens(rng, _late(age, wear) * 0.45, worn.shape))
     herniation = np.zeros((n, len(LEVELS), len(SLOTS)))
-    bulge = happens(rng, 1 - (1 - by_level("bulge")) ** 1.4)
+    bulge = happens(rng, by_level("bulge"))
     herniation[..., 0] = bulge
-    protruded = happens(rng, by_level("protrusion", -0.4))
+    protruded = happens(rng, by_level("protrusion"))
     where = picked(rng, np.array([0.3, 0.28, 0.05, 0.02, 0.28, 0.05, 0.02]), n * len(LEVELS))
     where = where.reshape(n, len(LEVELS))
     case, level = np.nonzero(protruded)
     grade = 2 + happens(rng, 0.07, case.shape)
     herniation[case, level, where[case, level]] = grade
-    facet = (
-        happens(rng, 1 - (1 - by_level("facet")) ** 1.8) * (1 + picked(rng, np.array([0.5, 0.35, 0.15]), n))[:, None]
-    )
+    facet = happens(rng, by_level("facet")) * (1 + picked(rng, np.array([0.5, 0.35, 0.15]), n))[:, None]
     central = _graded(rng, 1 - (1 - by_level("central")) ** 1.4, 0.17)
     modic = np.where(happens(rng, by_level("modic", 0.5)), 1 + picked(rng, np.array([0.3, 0.62, 0.08]), n)[:, None], 0)
-    slip_weight = np.array([0.02, 0.05, 0.2, 1.0, 0.35])
+    slip_weight = np.array([0.02, 0.05, 0.2, 1.0, 0.35]) / 1.62
     transitional, root_shift = _transitional(rng, n)
+    curved = happens(rng, shifted(constant("scoliosis_at_60"), 0.06 * (age - 60)))
     return Anatomy(
         herniation=herniation,
         migration=np.zeros((n, len(LEVELS)), dtype=int),
@@ -96,7 +101,7 @@ def worn_anatomy(rng: Generator, age: np.ndarray) -> Anatomy:
         recess=_graded(rng, _sided(by_level("recess")), 0.18),
         foraminal=_graded(rng, _sided(by_level("foraminal")), 0.2),
         cyst=happens(rng, _sided(by_level("cyst"))) * 1.0,
-        slip=happens(rng, share_at_age("incidental", "slip", age)[:, None] * slip_weight / 1.62) * 1.0,
+        slip=happens(rng, 1 - (1 - share_at_age("incidental", "slip", age)[:, None]) ** slip_weight) * 1.0,
         lysis=happens(rng, share_at_age("incidental", "lysis", age)[:, None] * [0, 0, 0.03, 0.12, 0.85]) * 1.0,
         disc=disc.astype(float),
         modic=modic.astype(float),
@@ -104,11 +109,23 @@ def worn_anatomy(rng: Generator, age: np.ndarray) -> Anatomy:
         fissure=happens(rng, by_level("annular_fissure")) * 1.0,
         transitional=transitional,
         root_shift=root_shift,
-        cobb=np.round(
-            np.where(happens(rng, shifted(0.12, 0.06 * (age - 60))), rng.gamma(4, 4.5, n), rng.gamma(2, 1.5, n))
-        ),
+        cobb=np.round(np.where(curved, rng.gamma(4, 4.5, n), rng.gamma(2, 1.5, n))),
         hip_osteoarthritis=_hips(rng, age),
     )
+
+
+def incidental_findings(anatomy: Anatomy) -> dict[str, np.ndarray]:
+    """Whether each finding is there at any level, by the names in the literature."""
+    lateral = anatomy.herniation.max(axis=2)
+    found = {
+        "disc_degeneration": anatomy.disc >= 3,
+        "disc_bulge": anatomy.herniation[..., 0] == 1,
+        "disc_protrusion": lateral >= 2,
+        "annular_fissure": anatomy.fissure >= 1,
+        "facet_arthropathy": anatomy.facet >= 1,
+        "slip": anatomy.slip >= 1,
+    }
+    return {name: at_level.any(axis=1) for name, at_level in found.items()}
 
 
 def _late(age: np.ndarray, wear: np.ndarray) -> np.ndarray:
@@ -127,11 +144,13 @@ def _graded(rng: Generator, share: np.ndarray, worse: float) -> np.ndarray:
 
 
 def _transitional(rng: Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """About 12 % have a transitional vertebra (population 4 to 36 %); in some the roots are shifted."""
-    kind = picked(rng, np.array([0.88, 0.062, 0.043, 0.015]), n)
-    off = happens(rng, 0.35, (n,)) & (kind > 0)
+    """Transitional vertebrae, and by how much the roots are shifted."""
+    shares = [constant(name) for name in ("sacralised_l5", "lumbarised_s1", "transitional_unclear")]
+    kind = picked(rng, np.array([1 - sum(shares), *shares]), n)
+    off = happens(rng, constant("roots_shifted_if_transitional"), (n,)) & (kind > 0)
     direction = np.where(kind == 2, 1, -1)
-    furcal = np.where(happens(rng, 0.02, (n,)), np.where(happens(rng, 0.5, (n,)), 1, -1), 0)
+    other = happens(rng, constant("roots_shifted_otherwise"), (n,))
+    furcal = np.where(other, np.where(happens(rng, 0.5, (n,)), 1, -1), 0)
     return kind, np.where(off, direction, furcal)
 
 
@@ -140,6 +159,6 @@ def _hips(rng: Generator, age: np.ndarray) -> np.ndarray:
     worn = happens(rng, share)
     return np.where(
         worn,
-        2 + picked(rng, np.array([0.55, 0.35, 0.1]), 2 * len(age)).reshape(-1, 2),
+        2 + picked(rng, np.array([0.35, 0.45, 0.2]), 2 * len(age)).reshape(-1, 2),
         happens(rng, 0.2, worn.shape) * 1,
     )

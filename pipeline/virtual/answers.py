@@ -8,15 +8,15 @@ import numpy as np
 from numpy.random import Generator
 
 from features.axes import LEVELS
+from pipeline.virtual.aftermath import NO_EVENT, event_names
 from pipeline.virtual.centres import Centres
-from pipeline.virtual.choice import DIAGNOSES
 from pipeline.virtual.course import Course
 from pipeline.virtual.draws import happens, picked, shifted, words_if
-from pipeline.virtual.facts import fact_grid, facts
+from pipeline.virtual.facts import constant, fact_grid, facts
 from pipeline.virtual.operation import Operation
-from pipeline.virtual.parameters import RegistryParams
+from pipeline.virtual.parameters import DIAGNOSES, RegistryParams
 from pipeline.virtual.people import People
-from pipeline.virtual.record import iso_dates
+from pipeline.virtual.record import first_day, iso_dates
 from pipeline.virtual.sources import GENERATORS, SPINAL, Sources
 
 MONTH = 365.25 / 12
@@ -28,7 +28,6 @@ OUTCOMES = (
     "global_assessment_leg_12m",
     "global_assessment_back_12m",
 )
-IMPLANT = ("hardware", "pseudarthrosis")
 MIMIC_CAUSES = np.array(["sacroiliac", "piriformis", "hip", "neuropathic_or_central"], dtype=object)
 
 
@@ -41,10 +40,6 @@ class Dates:
     reoperation: np.ndarray
     death: np.ndarray
     last_contact: np.ndarray
-
-
-def first_day(year: int) -> int:
-    return int(np.datetime64(f"{year}-01-01", "D").astype(int))
 
 
 def index_days(rng: Generator, params: RegistryParams, n: int) -> np.ndarray:
@@ -66,7 +61,7 @@ def all_dates(
     """Dates up to the extraction; a tenth is lost to the linkage earlier, on any day."""
     n = len(index)
     end = float(np.datetime64(params.extraction_date, "D").astype(int))
-    lost = np.where(happens(rng, 0.10, (n,)), operation + rng.random(n) * (end - operation), end)
+    lost = np.where(happens(rng, constant("lost_to_linkage"), (n,)), operation + rng.random(n) * (end - operation), end)
     death = np.ceil(operation + 1 + course.death_months * MONTH)
     last = np.floor(np.minimum(lost, death))
     reoperation = np.ceil(operation + course.reoperation_months * MONTH)
@@ -79,18 +74,22 @@ def all_dates(
     )
 
 
-def failure_cause(rng: Generator, sources: Sources, operation: Operation, diagnosis: np.ndarray) -> np.ndarray:
-    """(n,) why it fails, should it fail: what was not reached, or else what happens after operations."""
-    table = facts("causes")
-    names = tuple(table["cause"])
-    after = np.array(names, dtype=object)[picked(rng, fact_grid("causes", names, DIAGNOSES).T[diagnosis])]
-    after = np.where(np.isin(after, IMPLANT) & ~_has_implant(operation), "residual_stenosis", after)
+def failure_cause(
+    rng: Generator, sources: Sources, operation: Operation, after: Course, diagnosis: np.ndarray
+) -> np.ndarray:
+    """(n,) why it fails, should it fail: what was not reached, what was left or came later, or the rest."""
+    names = tuple(facts("causes")["cause"])
+    cause = np.array(names, dtype=object)[picked(rng, fact_grid("causes", names, DIAGNOSES).T[diagnosis])]
+    events = np.array([*event_names(), None], dtype=object)
+    came, lapse = after.aftermath.onset_months <= 12, after.aftermath.lapse
+    cause = np.where(lapse != NO_EVENT, events[lapse], cause)
+    cause = np.where(came, events[after.aftermath.event], cause)
+    cause = np.where(operation.events["wound_infection"], "infection", cause)
     kind = sources.main.kind
     mimic = MIMIC_CAUSES[np.clip(kind - SPINAL, 0, 3)]
     missed = ~operation.reached_main
-    cause = np.where(missed & (kind < SPINAL), "wrong_level_or_side", after)
+    cause = np.where(missed & (kind < SPINAL), "wrong_level_or_side", cause)
     cause = np.where(missed & (kind == GENERATORS.index("facet")), "facet", cause)
-    cause = np.where(missed & (kind == GENERATORS.index("disc")), "none_found", cause)
     return np.where(missed & (kind >= SPINAL), mimic, cause).astype(object)
 
 
@@ -99,15 +98,13 @@ def _has_implant(operation: Operation) -> np.ndarray:
 
 
 def reoperation_cause(rng: Generator, cause: np.ndarray, operation: Operation, course: Course) -> np.ndarray:
-    """(n,) what the second surgeon wrote: a lesion that can be operated, seldom a mimic."""
-    operable = ["recurrent_herniation", "residual_stenosis", "adjacent_segment", "instability", "hardware"]
-    operable += ["pseudarthrosis", "retained_fragment", "epidural_fibrosis", "wrong_level_or_side"]
-    other = np.array(operable, dtype=object)[picked(rng, np.array([5, 5, 2, 2, 0.5, 0.5, 1, 1, 0.5]), len(cause))]
-    other = np.where(np.isin(other, IMPLANT) & ~_has_implant(operation), "residual_stenosis", other)
-    written = np.where(np.isin(cause, operable), cause, other)
-    early = course.reoperation_months < 2.01
-    written = np.where(early & operation.events["wound_infection"], "infection", written)
-    return np.where(early & operation.events["epidural_haematoma"], "haematoma", written).astype(object)
+    """(n,) what the second surgeon wrote: what called for it, or else a lesion that can be operated."""
+    operable = ["residual_stenosis", "adjacent_segment", "instability", "epidural_fibrosis", "wrong_level_or_side"]
+    found = np.array(operable, dtype=object)[picked(rng, np.array([6, 2, 2, 1, 0.5]), len(cause))]
+    found = np.where((found == "adjacent_segment") & ~_has_implant(operation), "residual_stenosis", found)
+    found = np.where(cause == "wrong_level_or_side", cause, found)
+    pain_alone = course.reoperation_reason == "persistent"
+    return np.where(pain_alone, found, course.reoperation_reason).astype(object)
 
 
 def answered(
@@ -116,7 +113,7 @@ def answered(
     """Whether the questionnaire came back, and its day; about a fifth does not answer."""
     c = people.columns
     silent = shifted(
-        0.13,
+        constant("silent_usual"),
         0.45 * (c["age_years"] < 45)
         - 0.15 * (c["age_years"] > 62)
         + 0.3 * (c["age_years"] > 80)

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pipeline.virtual.course import course, drawn_effects
+from pipeline.virtual.course import course
 from pipeline.virtual.draws import streams
-from pipeline.virtual.operation import operation, unreached_share
+from pipeline.virtual.effects import Effects, drawn_effects
+from pipeline.virtual.operation import Unreached, operation, unreached_share
 from pipeline.virtual.parameters import RegistryParams
-from pipeline.virtual.registry import drawn_decisions
+from pipeline.virtual.registry import Decisions, decision_blocks
 
 
 def draw_assumed_effect(params: RegistryParams) -> pd.DataFrame:
@@ -23,24 +24,20 @@ def draw_assumed_effect(params: RegistryParams) -> pd.DataFrame:
         One row a case: `is_source_reached`, `risk` as it is, `risk_if_reached` and `risk_if_missed` the
         main source of the pain. A second source, and pain from elsewhere, stay reached or not as they are.
     """
-    decisions = drawn_decisions(params)
-    planned, rngs = decisions.planned, streams(params.seed, 0)
-    done = operation(rngs["operation"], planned.people, planned.sources, planned.reading, planned.plan)
-    effects = drawn_effects(rngs["effects"])
+    effects = drawn_effects(streams(params.seed, 0)["effects"])
+    return pd.concat(
+        [_assumed_of(params, effects, decisions) for decisions in decision_blocks(params)], ignore_index=True
+    )
+
+
+def _assumed_of(params: RegistryParams, effects: Effects, decisions: Decisions) -> pd.DataFrame:
+    planned, rngs = decisions.planned, streams(params.seed, 0, decisions.block)
+    done = operation(rngs["operation"], effects, planned)
     n = len(decisions.index)
 
-    def risk(unreached: np.ndarray) -> np.ndarray:
-        return course(
-            streams(params.seed, 0)["course"],
-            effects,
-            params.discordance_effect,
-            planned.people,
-            decisions.centres,
-            planned.pain,
-            planned.reading,
-            planned.plan,
-            replace(done, unreached=unreached),
-        ).risk
+    def risk(unreached: Unreached) -> np.ndarray:
+        course_rng = streams(params.seed, 0, decisions.block)["course"]
+        return course(course_rng, effects, params, decisions.centres, planned, replace(done, unreached=unreached)).risk
 
     return pd.DataFrame(
         {

@@ -9,8 +9,14 @@ from numpy.random import Generator
 
 from pipeline.virtual.draws import picked
 from pipeline.virtual.facts import fact_by
+from pipeline.virtual.parameters import DIAGNOSES, RegistryParams
 
 PRESENTATIONS = ("radicular", "claudicant", "slip", "axial")
+"""The pictures with which patients are referred, in the order of the DIAGNOSES that they suggest."""
+
+
+RAKING_ROUNDS = 20
+"""More change no share by 1e-6."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,19 @@ class Centres:
     """Share of scans on which it reads L1-L2 as well."""
 
 
-def drawn_centres(rng: Generator, n: int) -> Centres:
+def drawn_centres(rng: Generator, params: RegistryParams) -> Centres:
     """Centres as different as those of a national registry; spreads are assumptions."""
+    n, shares = params.centres, fact_by("presentations", PRESENTATIONS, "share")
     size = np.sort(np.exp(rng.normal(0, 0.5, n)))[::-1]
-    mix = fact_by("presentations", PRESENTATIONS, "share") * np.exp(rng.normal(0, 0.22, (n, 4)))
+    if params.centre_shares:
+        size = np.array(params.centre_shares, dtype=float)
+    if params.diagnosis_mix:
+        shares = np.array([params.diagnosis_mix.get(diagnosis, 0.0) for diagnosis in DIAGNOSES])
+    own = np.exp(rng.normal(0, 0.22, (n, 4)))
     gaps = rng.normal(0, 0.35, n)
     lowest_detail = np.argsort(gaps)[::-1] < 0.25 * n
     size = size / size.sum()
+    mix = _raked(shares * own, size, shares / shares.sum())
 
     def spread(sd: float) -> np.ndarray:
         """Differences of centres about nought, so that the whole registry keeps its base rates."""
@@ -48,7 +60,7 @@ def drawn_centres(rng: Generator, n: int) -> Centres:
 
     return Centres(
         size=size,
-        mix=mix / mix.sum(axis=1, keepdims=True),
+        mix=mix,
         skill=1 + spread(0.2),
         threshold=spread(0.3),
         gaps=gaps - size @ gaps,
@@ -58,9 +70,15 @@ def drawn_centres(rng: Generator, n: int) -> Centres:
     )
 
 
+def _raked(mix: np.ndarray, size: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """(n_centres, presentation) the mixes scaled until together they are the shares of the whole registry."""
+    for _ in range(RAKING_ROUNDS):
+        mix = mix / mix.sum(axis=1, keepdims=True)
+        together = size @ mix
+        mix = mix * np.where(together > 0, shares / np.where(together > 0, together, 1), 0)
+    return mix / mix.sum(axis=1, keepdims=True)
+
+
 def centre_of(rng: Generator, centres: Centres, n: int) -> np.ndarray:
-    """(n,) centre of each candidate; each centre gets at least one of the first."""
-    centre = picked(rng, centres.size, n)
-    first = min(n, len(centres.size))
-    centre[:first] = np.arange(first)
-    return centre
+    """(n,) centre of each candidate."""
+    return picked(rng, centres.size, n)

@@ -15,11 +15,11 @@ from features.axes import LEVELS, REGIONS, ROOTS
 from pipeline.virtual.centres import Centres
 from pipeline.virtual.draws import happens, picked, words_if
 from pipeline.virtual.pain import Pain
+from pipeline.virtual.parameters import DIAGNOSES, RegistryParams
 from pipeline.virtual.people import People
-from pipeline.virtual.record import grid_columns, name_of
+from pipeline.virtual.record import first_day, grid_columns, name_of
 from pipeline.virtual.scan import Reading
 
-DIAGNOSES = ("disc_herniation", "spinal_stenosis", "spondylolisthesis", "segmental_pain")
 PROCEDURES = (
     "microdiscectomy",
     "endoscopic_discectomy",
@@ -35,6 +35,8 @@ ERROR_SD = 0.25
 _FRONT = [REGIONS.index(r) for r in ("anterior_thigh", "medial_thigh", "knee", "medial_leg")]
 _REAR = [REGIONS.index(r) for r in ("posterior_thigh", "lateral_leg", "posterior_leg", "foot_dorsum", "foot_lateral")]
 _LEG = list(range(2, len(REGIONS)))
+FUSED_BESIDE, FUSED_FURTHER = 0.40, 0.13
+"""Shares of fusions that take in a second level, and of those a third (Swespine v1.0.2: 1.46 levels, SD 0.60)."""
 UNSEEN = -9.0
 """Score of a target at which nothing is to be seen."""
 
@@ -65,8 +67,9 @@ def chosen_plan(
 ) -> Plan:
     """What the surgeon would do for each candidate."""
     skill = centres.skill[people.centre]
-    canal, foramen = _lateral_severity(reading)
+    canal, foramen = _lateral_severity(reading, people.columns["age_years"])
     lateral = np.maximum(canal, foramen)
+    age = people.columns["age_years"]
     central = np.array([0, 0.6, 2.0, 2.8])[reading.central.astype(int)] + 0.5 * reading.slip
     axial = (
         0.45 * (reading.disc - 3)
@@ -76,11 +79,13 @@ def chosen_plan(
     fit_lateral = _fit_of_roots(pain.drawing, signs, in_foramen=foramen > canal)
     fit_central = _fit_of_claudication(pain, signs)
     back_leads = (pain.columns["nrs_back"] - pain.columns["nrs_leg"]) / 4
+    # Back pain alone is seldom operated in the old.
+    axial_fit = 1.8 * skill * (back_leads - 0.15) - 0.45 - 0.04 * np.maximum(age - 50, 0)
     scores = np.concatenate(
         [
             np.where(lateral >= 1.2, lateral + skill[:, None, None] * fit_lateral, UNSEEN).reshape(len(skill), -1),
             np.where(central >= 1.5, central + (skill * fit_central)[:, None], UNSEEN),
-            np.where(axial >= 0.4, axial - 0.45 + (1.8 * skill * (back_leads + 0.1))[:, None], UNSEEN / 2),
+            np.where(axial >= 0.4, axial + axial_fit[:, None], UNSEEN / 2),
         ],
         axis=1,
     )
@@ -90,8 +95,12 @@ def chosen_plan(
     return _plan(rng, people, pain, reading, target, conviction, canal, foramen)
 
 
-def _lateral_severity(reading: Reading) -> tuple[np.ndarray, np.ndarray]:
-    """(n, level, side) how bad the canal and recess, and the foramen and beyond, look."""
+def _lateral_severity(reading: Reading, age: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, level, side) how bad the canal and recess, and the foramen and beyond, look.
+
+    Bone is blamed less readily in the young.
+    """
+    bone_counts = np.clip(0.4 + 0.6 * (age - 35) / 25, 0.4, 1)[:, None, None]
     by_grade = np.array([0, 0.2, 1.4, 2.7, 3.0])
     herniated = by_grade[reading.herniation.astype(int)]
     canal = np.stack([herniated[..., 1], herniated[..., 4]], axis=-1)
@@ -99,7 +108,7 @@ def _lateral_severity(reading: Reading) -> tuple[np.ndarray, np.ndarray]:
     recess = np.array([0, 0.5, 1.6, 2.3])[reading.recess.astype(int)]
     bony = np.array([0, 0.3, 1.5, 2.2])[reading.foraminal.astype(int)]
     touched = 0.15 * reading.root_compression
-    return np.maximum(canal, recess) + touched, np.maximum(foramen, bony)
+    return np.maximum(canal, recess * bone_counts) + touched, np.maximum(foramen, bony * bone_counts)
 
 
 def _fit_of_roots(drawing: np.ndarray, signs: dict[str, np.ndarray], in_foramen: np.ndarray) -> np.ndarray:
@@ -157,7 +166,13 @@ def _plan(
     procedure = _procedure(rng, people, diagnosis, zone, reading.slip[case, level])
     name = np.array(PROCEDURES, dtype=object)[procedure]
     fusion = np.zeros((n, len(LEVELS)), dtype=bool)
-    fusion[case, level] = procedure >= PROCEDURES.index("decompression_and_fusion")
+    fuses = procedure >= PROCEDURES.index("decompression_and_fusion")
+    fusion[case, level] = fuses
+    beside = np.where(level > 0, level - 1, level + 1)
+    further = np.where(level > 1, level - 2, level)
+    longer = fuses & happens(rng, FUSED_BESIDE, (n,))
+    fusion[case, beside] |= longer
+    fusion[case, further] |= longer & happens(rng, FUSED_FURTHER, (n,))
     stiff = np.isin(procedure, [PROCEDURES.index("fusion"), PROCEDURES.index("disc_prosthesis")])
     decompression &= ~stiff[:, None, None]
     fusion &= (procedure != PROCEDURES.index("disc_prosthesis"))[:, None] | (np.arange(5) == level[:, None])
@@ -245,8 +260,18 @@ def _procedure(rng: Generator, people: People, diagnosis: np.ndarray, zone: np.n
     return np.where(foraminal, PROCEDURES.index("foraminotomy"), procedure)
 
 
-def listing(rng: Generator, people: People, centres: Centres, pain: Pain, plan: Plan) -> np.ndarray:
+def listing(
+    rng: Generator,
+    params: RegistryParams,
+    people: People,
+    centres: Centres,
+    pain: Pain,
+    plan: Plan,
+    index: np.ndarray,
+) -> np.ndarray:
     """(n,) rank by which candidates are operated: chance weighted by how good the indication looks."""
+    year = params.threshold_change_year
+    changed = np.zeros(len(index), dtype=bool) if year is None else index >= first_day(year)
     flagged = sum(people.columns[name] for name in ("has_fever_or_infection_signs", "has_upper_motor_neurone_signs"))
     log_odds = (
         1.2
@@ -255,5 +280,6 @@ def listing(rng: Generator, people: People, centres: Centres, pain: Pain, plan: 
         - 0.22 * people.burden
         - centres.threshold[people.centre]
         - 0.8 * flagged
+        - params.threshold_change * changed
     )
     return -np.logaddexp(0, -log_odds) + rng.gumbel(0, 1, len(log_odds))

@@ -12,7 +12,8 @@ import pandas as pd
 from features.axes import LEVELS, MIMICS, SIDES
 from pipeline.virtual.operation import plan_reaches
 from pipeline.virtual.parameters import RegistryParams
-from pipeline.virtual.registry import Planned, decided_record, drawn_decisions
+from pipeline.virtual.planned import Planned
+from pipeline.virtual.registry import decided_record, decision_blocks
 from pipeline.virtual.sources import GENERATORS, SPINAL, both_sides
 
 
@@ -26,9 +27,11 @@ def draw_decisions(params: RegistryParams) -> tuple[pd.DataFrame, pd.DataFrame]:
     truth
         One row a case in the same order: see `decision_truth`.
     """
-    decisions = drawn_decisions(params)
-    order = np.arange(len(decisions.index))
-    return decided_record(params, decisions, order), decision_truth(decisions.planned)
+    cases, truth = [], []
+    for decisions in decision_blocks(params):
+        cases.append(decided_record(params, decisions, np.arange(len(decisions.index))))
+        truth.append(decision_truth(decisions.planned))
+    return pd.concat(cases, ignore_index=True), pd.concat(truth, ignore_index=True)
 
 
 def decision_truth(planned: Planned) -> pd.DataFrame:

@@ -28,18 +28,22 @@ STREAMS = (
     "missingness",
     "returning",
     "dates",
+    "second_reader",
 )
 """Append only: the place of a name decides its numbers."""
 
 Block = TypeVar("Block")
 
 
-def streams(seed: int, episode: int) -> dict[str, Generator]:
-    """One generator a module, so that a change in one does not shift the others.
+def streams(seed: int, episode: int, block: int = 0) -> dict[str, Generator]:
+    """One generator a module and block, so that a change in one does not shift the others.
 
-    `episode` is 0 for first operations and 1 for the patients who come back.
+    `episode` is 0 for first operations and 1 for the patients who come back; `block` counts the blocks of
+    cases, each of which is drawn without knowing the others.
     """
-    return {name: default_rng(SeedSequence(seed, spawn_key=(episode, place))) for place, name in enumerate(STREAMS)}
+    return {
+        name: default_rng(SeedSequence(seed, spawn_key=(episode, place, block))) for place, name in enumerate(STREAMS)
+    }
 
 
 def happens(rng: Generator, probability: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from features.axes import ROOTS
 from pipeline.virtual.anatomy import Anatomy
 from pipeline.virtual.draws import happens, shifted, whole
-from pipeline.virtual.facts import facts
+from pipeline.virtual.facts import constant, facts
 from pipeline.virtual.people import People
 from pipeline.virtual.record import grid_columns
 from pipeline.virtual.sources import GENERATORS, NONE, Sources, both_sides, felt_root
@@ -51,24 +51,27 @@ def _neurology(rng: Generator, people: People, suffering: np.ndarray) -> dict[st
     n = len(suffering)
     # Myotomes and dermatomes overlap: a sign may show at the root beside.
     spread = suffering.copy()
-    off = happens(rng, 0.18, (n, 2))
+    off = happens(rng, constant("sign_at_next_root"), (n, 2))
     for side in (0, 1):
         spread[off[:, side], :, side] = np.roll(suffering[off[:, side], :, side], 1, axis=1)
     spread = spread[:, 1:6]
     neuropathy = people.columns["has_polyneuropathy"] > 0
     old = np.clip((people.columns["age_years"] - 55) / 60, 0, 0.5)
-    weak = happens(rng, 0.42 * spread + 0.02)
+    weak = happens(rng, constant("weak_if_suffering") * spread + constant("weak_otherwise"))
     power = 5 - weak * (1.0 + happens(rng, 0.22, weak.shape) + happens(rng, 0.04, weak.shape))
     distal = np.array([0, 0, 0.05, 0.35, 0.4])[None, :, None] * neuropathy[:, None, None]
-    numb = happens(rng, np.clip(0.52 * spread + 0.03 + distal, 0, 1))
+    numb_share = constant("numb_if_suffering") * spread + constant("numb_otherwise") + distal
+    numb = happens(rng, np.clip(numb_share, 0, 1))
     sensation = 2 - numb * (1.0 + happens(rng, 0.12, numb.shape))
     ankles = happens(rng, old + 0.5 * neuropathy)[:, None]
-    lost = np.stack([0.45 * spread[:, 2] + 0.25 * spread[:, 1] + 0.03, 0.52 * spread[:, 4] + 0.03], axis=1)
-    lost = happens(rng, lost)
+    by_root = [constant(f"reflex_lost_if_suffering_{root}") for root in ("l3", "l4", "s1")]
+    knee, ankle = by_root[1] * spread[:, 2] + by_root[0] * spread[:, 1], by_root[2] * spread[:, 4]
+    lost = happens(rng, np.stack([knee, ankle], axis=1) + constant("reflex_lost_otherwise"))
     lost[:, 1] = lost[:, 1] | (ankles & happens(rng, 0.95, (n, 2)))
     brisk = happens(rng, 0.02, (n,))[:, None, None]
     reflex = np.where(lost, 1.0 - happens(rng, 0.45, lost.shape), np.where(brisk, 3.0, 2.0))
-    electric = happens(rng, np.clip(0.60 * spread + 0.05, 0, 1)) * 1.0
+    electric_share = constant("emg_if_suffering") * spread + constant("emg_otherwise")
+    electric = happens(rng, np.clip(electric_share, 0, 1)) * 1.0
     return (
         grid_columns("power", power, "root", "side", roots=EXAMINED_ROOTS)
         | grid_columns("sensation", sensation, "root", "side", roots=EXAMINED_ROOTS)
@@ -81,9 +84,15 @@ def _stretch(rng: Generator, sources: Sources, suffering: np.ndarray) -> dict[st
     herniated = (sources.main.kind == 0)[:, None]
     low, high = suffering[:, 4:6].max(axis=1), suffering[:, 1:4].max(axis=1)
     other = sources.mimics.any(axis=1)
-    slr = np.where(low > 0, np.where(herniated, 0.86, 0.26), 0.10) + 0.08 * other
-    crossed = np.where((low > 0) & herniated, 0.27, 0.03)
-    femoral = np.where(high > 0, np.where(herniated, 0.55, 0.18), 0.06)
+
+    def share(sign: str, felt: np.ndarray) -> np.ndarray:
+        among_felt = np.where(herniated, constant(f"{sign}_if_herniated"), constant(f"{sign}_if_narrowed"))
+        return np.where(felt > 0, among_felt, constant(f"{sign}_otherwise"))
+
+    slr = share("slr", low) + constant("slr_beside_mimic") * other
+    is_crossed = (low > 0) & herniated
+    crossed = np.where(is_crossed, constant("crossed_slr_if_herniated"), constant("crossed_slr_otherwise"))
+    femoral = share("femoral_stretch", high)
     return (
         grid_columns("slr", happens(rng, slr) * 1.0, "side")
         | grid_columns("crossed_slr", happens(rng, crossed) * 1.0, "side")
@@ -135,13 +144,17 @@ def _circulation(rng: Generator, people: People, sources: Sources) -> dict[str, 
     neuropathy = (people.columns["has_polyneuropathy"] > 0)[:, None]
     loss = happens(rng, np.where(neuropathy, 0.65, 0.07), (n, 2)) * 1.0
     claudicant = sources.main.kind == GENERATORS.index("central_stenosis")
+    gait, romberg = (
+        np.where(claudicant, constant(f"{sign}_if_stenosis"), constant(f"{sign}_otherwise"))
+        for sign in ("wide_based_gait", "romberg")
+    )
     return (
         grid_columns("pedal_pulse", pulse, "side")
         | grid_columns("ankle_brachial_index", np.clip(np.round(index, 2), 0.2, 1.6), "side")
         | grid_columns("monofilament_loss", loss, "side")
         | {
-            "has_wide_based_gait": happens(rng, np.where(claudicant, 0.25, 0.04)) * 1.0,
-            "has_abnormal_romberg": happens(rng, np.where(claudicant, 0.22, 0.06)) * 1.0,
+            "has_wide_based_gait": happens(rng, gait) * 1.0,
+            "has_abnormal_romberg": happens(rng, romberg) * 1.0,
         }
     )
 

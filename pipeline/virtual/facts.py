@@ -12,32 +12,113 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.axes import LEVELS, REGIONS
 from features.errors import KnowledgeError
+from pipeline.virtual.parameters import DIAGNOSES
 
 TABLES = Path(__file__).resolve().parent / "tables"
 STATUSES = ("verified", "memory", "mixed", "derived", "assumption", "expert_assignment")
 
 
+SHARES: dict[str, tuple[str, ...]] = {
+    "causes": DIAGNOSES,
+    "comorbidities": ("share_at_45", "share_at_70"),
+    "events": DIAGNOSES,
+    "generator_levels": LEVELS,
+    "generator_mix": ("radicular", "claudicant", "slip", "axial"),
+    "incidental": ("share",),
+    "later_events": ("at_once", "by_3_months", "by_12_months", "by_24_months", "by_60_months", "operated", "sudden"),
+    "missingness": ("share",),
+    "reader_error": ("misread",),
+    "territories": REGIONS,
+    "tests": ("sensitivity", "false_positive"),
+}
+"""Columns of which every number is a share of patients."""
+SUM_DOWN = ("causes", "generator_mix")
+"""Tables each of whose columns of shares sums to one."""
+SUM_ALONG = ("generator_levels",)
+"""Tables each of whose rows sums to one."""
+SUM_TOLERANCE = 0.0005
+"""Shares are printed with three digits."""
+RISING: dict[str, tuple[str, ...]] = {
+    "later_events": ("at_once", "by_3_months", "by_12_months", "by_24_months", "by_60_months"),
+}
+"""Columns that are cumulative."""
+
+
 @cache
 def facts(name: str) -> pd.DataFrame:
-    """The table `pipeline/virtual/tables/<name>.csv`, every row with source and known status."""
+    """The table `pipeline/virtual/tables/<name>.csv`, refused where `problems_of` finds any.
+
+    Raises
+    ------
+    KnowledgeError
+        With every problem of the table.
+    """
     path = TABLES / f"{name}.csv"
     if not path.exists():
         raise KnowledgeError(f"pipeline/virtual/tables/{name}.csv is missing. Restore it from git.")
     table = pd.read_csv(path)
-    faulty = table["source"].isna() | ~table["status"].isin(STATUSES)
-    if faulty.any():
-        raise KnowledgeError(
-            f"pipeline/virtual/tables/{name}.csv: {int(faulty.sum())} rows without a source or with an "
-            f"unknown status (first: row {int(np.flatnonzero(faulty)[0]) + 2})."
-        )
+    problems = problems_of(name, table)
+    if problems:
+        raise KnowledgeError(f"pipeline/virtual/tables/{name}.csv: " + "; ".join(problems) + ".")
     return table
 
 
+def problems_of(name: str, table: pd.DataFrame) -> list[str]:
+    """What is wrong with a table of that name: sources, statuses, shares, sums, order, published ranges."""
+    problems = []
+    faulty = table["source"].isna() | ~table["status"].isin(STATUSES)
+    if faulty.any():
+        problems.append(
+            f"{int(faulty.sum())} rows without a source or with an unknown status "
+            f"(first: row {int(np.flatnonzero(faulty)[0]) + 2})"
+        )
+    shares = table[list(SHARES.get(name, ()))]
+    for column in shares:
+        outside = ~shares[column].between(0, 1)
+        if outside.any():
+            problems.append(f"{column} lies outside 0 to 1 in row {int(np.flatnonzero(outside)[0]) + 2}")
+    sums = shares.sum(axis=0 if name in SUM_DOWN else 1)
+    for which, total in sums.items() if name in SUM_DOWN + SUM_ALONG else ():
+        if abs(total - 1) > SUM_TOLERANCE:
+            place = which if name in SUM_DOWN else f"row {int(str(which)) + 2}"
+            problems.append(f"{place} sums to {total:g}, not to 1")
+    cumulative = table[list(RISING.get(name, ()))].to_numpy(dtype=float)
+    falls = (np.diff(cumulative, axis=1) < 0).any(axis=1) if cumulative.size else np.zeros(0, dtype=bool)
+    if falls.any():
+        problems.append(f"cumulative shares fall in row {int(np.flatnonzero(falls)[0]) + 2}")
+    return problems
+
+
+def refuse_faulty_tables() -> None:
+    """Read every table, so that a faulty one is refused before anything is drawn.
+
+    Raises
+    ------
+    KnowledgeError
+        With every problem of every table.
+    """
+    problems = []
+    for path in sorted(TABLES.glob("*.csv")):
+        try:
+            facts(path.stem)
+        except KnowledgeError as error:
+            problems.append(str(error))
+    if problems:
+        raise KnowledgeError(" ".join(problems))
+
+
+@cache
 def fact(name: str, row: str, column: str) -> float:
     """The number in the named row (by the first column) and column of a table."""
     table = facts(name)
     return float(table.set_index(table.columns[0])[column].astype(float)[row])
+
+
+def constant(quantity: str) -> float:
+    """A number of tables/constants.csv."""
+    return fact("constants", quantity, "value")
 
 
 def fact_grid(name: str, rows: tuple[str, ...], columns: tuple[str, ...]) -> np.ndarray:

@@ -7,15 +7,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from pipeline.virtual.choice import DIAGNOSES, PROCEDURES, Plan
+from pipeline.virtual.choice import PROCEDURES, Plan
 from pipeline.virtual.draws import happens, picked, whole, words_if
-from pipeline.virtual.facts import fact_grid, facts
+from pipeline.virtual.effects import LARGE_DEFECT_MM, Effects, log_ratio, predictors_in_people
+from pipeline.virtual.facts import constant, fact_grid, facts
+from pipeline.virtual.parameters import DIAGNOSES
 from pipeline.virtual.people import People
+from pipeline.virtual.planned import Planned
 from pipeline.virtual.record import grid_columns
 from pipeline.virtual.scan import Reading
-from pipeline.virtual.sources import ROOT_LESIONS, Lesion, Sources
+from pipeline.virtual.sources import ROOT_LESIONS, SPINAL, Lesion, Sources
 
+CENTRAL_SHARE = 0.25
+"""Of the pain of a source that was reached, what is centrally maintained and stays (an assumption)."""
 CARRAGEE = ("fragment_fissure", "fragment_defect", "fragment_contained", "no_fragment_contained")
+
+
+@dataclass(frozen=True)
+class Unreached:
+    """(n,) shares of the pain whose source the operation did not reach, which sum to at most 1."""
+
+    spine: np.ndarray
+    """From lesions of the lumbar spine."""
+    elsewhere: np.ndarray
+    """From mimics, or centrally maintained."""
+
+    @property
+    def share(self) -> np.ndarray:
+        return self.spine + self.elsewhere
 
 
 @dataclass(frozen=True)
@@ -25,17 +44,18 @@ class Operation:
     """Operated a level beside the one that was meant, by miscounting or by exposure."""
     reached_main: np.ndarray
     reached_second: np.ndarray
-    unreached: np.ndarray
-    """Share of the pain whose source the operation did not reach, 0 to 1."""
+    unreached: Unreached
     defect_mm: np.ndarray
     columns: dict[str, np.ndarray]
 
 
-def operation(rng: Generator, people: People, sources: Sources, reading: Reading, plan: Plan) -> Operation:
+def operation(rng: Generator, effects: Effects, planned: Planned) -> Operation:
+    """What was done, and what went wrong."""
+    sources, reading, plan = planned.sources, planned.reading, planned.plan
     n = len(plan.level)
-    events = _events(rng, people, plan)
+    events = _events(rng, effects, planned.people, plan)
     # Who counts the levels at operation as on the scan operates what was seen, whatever its name.
-    recounted = (reading.shift != 0) & happens(rng, 0.35, (n,))
+    recounted = (reading.shift != 0) & happens(rng, constant("recounted_at_operation"), (n,))
     slipped = np.where(events["wrong_level"], np.where(happens(rng, 0.5, (n,)), 1, -1), 0)
     off = np.where(recounted, 0, -reading.shift) + slipped
     decompressed, fused = _moved(plan.decompression, off), _moved(plan.fusion, off)
@@ -57,11 +77,15 @@ def operation(rng: Generator, people: People, sources: Sources, reading: Reading
     )
 
 
-def unreached_share(sources: Sources, main: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(n,) share of the pain whose source is not reached, by whether the main and the second source are."""
+def unreached_share(sources: Sources, main: np.ndarray, second: np.ndarray) -> Unreached:
+    """What of the pain is not reached, by whether the main and the second source are."""
     own = 1 - sources.second_share - sources.mimic_share
     reached = own * main + sources.second_share * second
-    return 1 - reached * np.where(sources.sensitised, 0.75, 1)
+    kept = np.where(sources.sensitised, CENTRAL_SHARE, 0)
+    is_spinal = (sources.main.kind >= 0) & (sources.main.kind < SPINAL)
+    missed_spine = own * is_spinal * (1 - main) + sources.second_share * (1 - second)
+    missed_elsewhere = own * ~is_spinal * (1 - main) + sources.mimic_share
+    return Unreached(spine=missed_spine, elsewhere=missed_elsewhere + kept * reached)
 
 
 def plan_reaches(sources: Sources, reading: Reading, plan: Plan) -> np.ndarray:
@@ -71,14 +95,15 @@ def plan_reaches(sources: Sources, reading: Reading, plan: Plan) -> np.ndarray:
     return _reached(sources.main, plan.zone, decompressed, fused, wide)
 
 
-def _events(rng: Generator, people: People, plan: Plan) -> dict[str, np.ndarray]:
+def _events(rng: Generator, effects: Effects, people: People, plan: Plan) -> dict[str, np.ndarray]:
     names = tuple(facts("events")["event"])
     rates = fact_grid("events", names, DIAGNOSES)[:, plan.diagnosis]
-    again = np.where(people.columns["earlier_lumbar_operations"] > 0, 1.7, 1.0)
-    heavy = np.where(people.columns["bmi_kg_m2"] >= 32, 1.6, 1.0)
-    sweet = np.where(people.columns["has_diabetes"] > 0, 1.5, 1.0)
-    factor = {"dural_tear": again, "root_injury": again, "wound_infection": heavy * sweet}
-    return {name: happens(rng, rates[i] * factor.get(name, 1.0)) for i, name in enumerate(names)}
+    present = predictors_in_people(people)
+    usual = facts("events")["mean_ratio"].to_numpy(dtype=float)
+    return {
+        name: happens(rng, rates[i] / usual[i] * np.exp(log_ratio(effects, name, present)))
+        for i, name in enumerate(names)
+    }
 
 
 def _moved(grid: np.ndarray, by: np.ndarray) -> np.ndarray:
@@ -116,8 +141,10 @@ def _columns(rng: Generator, plan: Plan, events: dict[str, np.ndarray]) -> tuple
     changed = happens(rng, 0.012, (n,)) & (plan.procedure == 0)
     done = np.where(changed, PROCEDURES.index("decompression"), plan.procedure)
     discectomy = done <= 1
-    defect = whole(np.exp(rng.normal(np.log(5.2), 0.45, n)), 1, 20)
-    kind = picked(rng, np.array([0.49, 0.18, 0.23, 0.10]), n)
+    median, log_sd = constant("annular_defect_median_mm"), constant("annular_defect_log_sd")
+    defect = whole(np.exp(rng.normal(np.log(median), log_sd, n)), 1, 20)
+    kind = picked(rng, np.array([constant(name) for name in CARRAGEE]), n)
+    defect = np.where(kind == CARRAGEE.index("fragment_defect"), np.maximum(defect, LARGE_DEFECT_MM), defect)
     columns = {
         "performed_procedure": np.array(PROCEDURES, dtype=object)[done],
         "has_dural_tear": events["dural_tear"] * 1.0,
@@ -127,4 +154,4 @@ def _columns(rng: Generator, plan: Plan, events: dict[str, np.ndarray]) -> tuple
         "annular_defect_mm": np.where(discectomy, defect, np.nan),
         "fragment_type": words_if(discectomy, np.array(CARRAGEE, dtype=object)[kind]),
     }
-    return columns, np.where(discectomy, np.where(kind == 1, np.maximum(defect, 6), defect), 0)
+    return columns, np.where(discectomy, defect, 0)

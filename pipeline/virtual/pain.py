@@ -16,15 +16,18 @@ from pipeline.virtual.people import People
 from pipeline.virtual.sources import GENERATORS, ROOT_LESIONS, SPINAL, Sources, both_sides, felt_root
 
 TERRITORIES = (*ROOTS, "disc", "facet", "sacroiliac", "piriformis", "hip", "trochanter")
-ODI_ERROR_SD = 6.0
-"""Of one filled-in ODI; two forms then differ with SD 8.5 (Alhaug: 9.2 on average over 74 days)."""
+ODI_ERROR_SD = 8.0
+"""Of one filled-in ODI: two forms of 104 patients differed by 9.2 on average, up as often as down, so by an
+SD of 11.5, over the square root of 2 (Alhaug 2021)."""
 
 TERRITORY_SD = 0.7
 """Log-odds by which a patient's own territory differs from the published shares."""
 LOW_BACK_ONLY = 0.35
 """How much the back pain beside another source keeps of its territory beyond the low back."""
+LITTLE = 0.2
+"""Intensity of the pain of who says that there is none."""
 FORGOTTEN = 0.10
-STRAY = 0.025
+STRAY = 0.015
 """Chance that a place of the drawing is left out, or marked by mistake."""
 
 
@@ -41,10 +44,12 @@ class Pain:
     columns: dict[str, np.ndarray]
 
 
-def reported_pain(rng: Generator, people: People, anatomy: Anatomy, sources: Sources) -> Pain:
-    """The pain of these sources, as these people report it."""
+def reported_pain(
+    rng: Generator, people: People, anatomy: Anatomy, sources: Sources, drawing_extent: float = 0.0
+) -> Pain:
+    """The pain of these sources, as these people report it; `drawing_extent` in log-odds of a mark."""
     leg, back, disability = _latent(rng, people, sources)
-    drawing = drawn_pain(rng, anatomy, sources, leg, back)
+    drawing = drawn_pain(rng, anatomy, sources, leg, back, drawing_extent)
     upper = _upper_pain(rng, sources, people.burden)
     n = len(leg)
     odi = whole(disability + rng.normal(0, ODI_ERROR_SD, n), 2, 100, 2)
@@ -62,7 +67,7 @@ def reported_pain(rng: Generator, people: People, anatomy: Anatomy, sources: Sou
 
 def eq5d(rng: Generator, disability: np.ndarray, burden: np.ndarray) -> np.ndarray:
     """EQ-5D-3L index (UK), bimodal as it is known to be; -0.59 to 1."""
-    latent = 0.93 - 0.0098 * disability - 0.05 * burden + rng.normal(0, 0.13, len(disability))
+    latent = 0.93 - 0.0108 * disability - 0.05 * burden + rng.normal(0, 0.13, len(disability))
     latent = np.where(latent < 0.48, latent - 0.22, latent + 0.05)
     return np.round(np.clip(latent, -0.59, 1.0), 3)
 
@@ -72,20 +77,24 @@ def _latent(rng: Generator, people: People, sources: Sources) -> tuple[np.ndarra
     leg_mean, back_mean = (fact_by("presentations", PRESENTATIONS, f"{q}_mean")[at] for q in ("leg", "back"))
     axial = np.isin(sources.main.kind, [GENERATORS.index("disc"), GENERATORS.index("facet")])
     common = rng.normal(0, 1, n)
-    leg = leg_mean + 0.9 * common + rng.normal(0, 1.6, n) + 0.2 * people.burden - 2.0 * (axial & (at != 3))
-    back = back_mean + 0.9 * common + rng.normal(0, 1.9, n) + 0.35 * people.burden + 1.3 * (axial & (at != 3))
+    leg_sd, back_sd = (np.where(at == PRESENTATIONS.index("axial"), *own) for own in ((2.2, 1.7), (1.7, 2.3)))
+    leg = leg_mean + 0.9 * common + leg_sd * rng.normal(0, 1, n) + 0.2 * people.burden - 2.0 * (axial & (at != 3))
+    back = back_mean + 0.9 * common + back_sd * rng.normal(0, 1, n) + 0.28 * people.burden + 1.3 * (axial & (at != 3))
     back += 0.8 * sources.sensitised
     # A hip or a piriformis hurts in the leg, whatever the scan shows.
     leg += 1.5 * (np.isin(sources.main.kind, [8, 9]) & (at == 3))
     leg, back = np.clip(leg, 0.3, 10), np.clip(back, 0.3, 10)
+    leg, back = np.where(people.no_leg_pain, LITTLE, leg), np.where(people.no_back_pain, LITTLE, back)
     mean, sd = (fact_by("presentations", PRESENTATIONS, f"odi_{q}")[at] for q in ("mean", "sd"))
-    score = 0.36 * (leg - leg_mean) / 1.9 + 0.42 * (back - back_mean) / 2.1 + 0.28 * people.burden
+    score = 0.34 * (leg - leg_mean) / 1.9 + 0.80 * (back - back_mean) / 2.4 + 0.28 * people.burden
     spread = np.sqrt(np.maximum(sd**2 - ODI_ERROR_SD**2, 25))
-    disability = mean + spread * (0.95 * score + 0.72 * rng.normal(0, 1, n))
+    disability = mean + spread * (0.95 * score + 0.52 * rng.normal(0, 1, n))
     return leg, back, np.clip(disability, 8, 96)
 
 
-def drawn_pain(rng: Generator, anatomy: Anatomy, sources: Sources, leg: np.ndarray, back: np.ndarray) -> np.ndarray:
+def drawn_pain(
+    rng: Generator, anatomy: Anatomy, sources: Sources, leg: np.ndarray, back: np.ndarray, extent: float = 0.0
+) -> np.ndarray:
     """(n, region, side) intensity drawn: every source in its territory, then what one misplaces.
 
     Territories vary by patient: the log-odds of every share carry a patient's own noise.
@@ -101,15 +110,16 @@ def drawn_pain(rng: Generator, anatomy: Anatomy, sources: Sources, leg: np.ndarr
             territory,
             sides & located[:, None],
             np.where(kind < ROOT_LESIONS, leg, np.maximum(leg, back) * 0.9),
+            extent,
         ),
-        _felt(rng, second, both_sides(sources.second.side), leg * (0.5 + sources.second_share)),
-        _felt(rng, np.full(n, TERRITORIES.index("disc")), np.ones((n, 2), dtype=bool), back, narrow=LOW_BACK_ONLY),
+        _felt(rng, second, both_sides(sources.second.side), leg * (0.5 + sources.second_share), extent),
+        _felt(rng, np.full(n, TERRITORIES.index("disc")), np.ones((n, 2), dtype=bool), back, extent, LOW_BACK_ONLY),
     ]
     beside = np.maximum(1, 8 * (0.25 + sources.mimic_share))
     for place, mimic in enumerate(("sacroiliac", "piriformis", "hip")):
         here = sources.mimics[:, place] & (kind != SPINAL + place)[:, None]
-        layers.append(_felt(rng, np.full(n, TERRITORIES.index(mimic)), here, beside))
-    layers.append(_felt(rng, np.full(n, TERRITORIES.index("trochanter")), sources.trochanter, beside))
+        layers.append(_felt(rng, np.full(n, TERRITORIES.index(mimic)), here, beside, extent))
+    layers.append(_felt(rng, np.full(n, TERRITORIES.index("trochanter")), sources.trochanter, beside, extent))
     diffuse = happens(rng, (0.42 * sources.sensitised)[:, None, None], (n, len(REGIONS), 2))
     layers.append(diffuse * rng.uniform(3, 9, diffuse.shape))
     drawing = np.maximum.reduce(layers)
@@ -120,12 +130,17 @@ def drawn_pain(rng: Generator, anatomy: Anatomy, sources: Sources, leg: np.ndarr
 
 
 def _felt(
-    rng: Generator, territory: np.ndarray, sides: np.ndarray, intensity: np.ndarray, narrow: float = 1.0
+    rng: Generator,
+    territory: np.ndarray,
+    sides: np.ndarray,
+    intensity: np.ndarray,
+    extent: float,
+    narrow: float = 1.0,
 ) -> np.ndarray:
     """(n, region, side) intensity of one source; `narrow` shrinks all shares but that of the low back."""
     shares = fact_grid("territories", TERRITORIES, REGIONS)[np.maximum(territory, 0)]
     shares = np.where(np.arange(len(REGIONS)) == 0, shares, shares * narrow)
-    own = shifted(shares, TERRITORY_SD * rng.normal(0, 1, shares.shape))
+    own = shifted(shares, extent + TERRITORY_SD * rng.normal(0, 1, shares.shape))
     marked = happens(rng, own[:, :, None], (*shares.shape, 2))
     marked &= (sides & (territory >= 0)[:, None])[:, None, :]
     strength = intensity[:, None, None] * rng.beta(6, 1.6, marked.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -33,6 +33,8 @@ class People:
     """Place in PRESENTATIONS: the picture with which the patient is referred."""
     burden: np.ndarray
     """Latent distress, standard normal: it lies behind mood, catastrophising, opioids and intensity."""
+    no_leg_pain: np.ndarray
+    no_back_pain: np.ndarray
     columns: dict[str, np.ndarray]
 
 
@@ -54,8 +56,22 @@ def drawn_people(rng: Generator, centre: np.ndarray, centres: Centres) -> People
     columns |= _work(rng, columns["age_years"], burden, columns["education"])
     columns |= _mind(rng, burden, columns["has_widespread_pain_syndrome"], columns["education"])
     columns |= _history(rng, presentation, columns["age_years"], burden)
+    none = {}
+    for pain_in in ("leg", "back"):
+        share = fact_by("presentations", PRESENTATIONS, f"no_{pain_in}_pain")[presentation]
+        none[pain_in] = happens(rng, share)
+        columns[f"{pain_in}_pain_duration_months"] = np.where(
+            none[pain_in], 0, columns[f"{pain_in}_pain_duration_months"]
+        )
     columns |= {name: happens(rng, share, age.shape) * 1.0 for name, share in RED_FLAGS.items()}
-    return People(centre=centre, presentation=presentation, burden=burden, columns=columns)
+    return People(
+        centre=centre,
+        presentation=presentation,
+        burden=burden,
+        no_leg_pain=none["leg"],
+        no_back_pain=none["back"],
+        columns=columns,
+    )
 
 
 def _habits(rng: Generator, presentation: np.ndarray, age: np.ndarray, burden: np.ndarray) -> dict[str, np.ndarray]:
@@ -67,7 +83,7 @@ def _habits(rng: Generator, presentation: np.ndarray, age: np.ndarray, burden: n
         0.25 * burden - 0.35 * (education == 2) - 0.3 * (age > 72),
     )
     former = happens(rng, shifted(0.36, 0.25 * (age - 55) / 10))
-    bmi = np.exp(rng.normal(np.log(26.8), 0.155, len(age)))
+    bmi = np.exp(rng.normal(np.log(26.6), 0.142, len(age)))
     return {
         "education": education,
         "smoking": np.where(happens(rng, smokes), 2.0, np.where(former, 1.0, 0.0)),
@@ -96,8 +112,8 @@ def _work(rng: Generator, age: np.ndarray, burden: np.ndarray, education: np.nda
         [
             np.full(len(age), np.log(0.42)),
             np.log(0.32) + 0.15 * burden,
-            np.log(0.085) + trouble,
-            np.log(0.15) + trouble + 0.03 * (age - 45),
+            np.log(0.10) + trouble,
+            np.log(0.27) + trouble + 0.03 * (age - 45),
             np.where(age < 60, -20.0, np.log(0.5) + 0.9 * (age - 64)),
             np.log(0.06) - 0.06 * (age - 40),
         ],
@@ -172,4 +188,5 @@ def returned_people(rng: Generator, people: People, months: np.ndarray, operated
     new["back_pain_duration_months"] = np.minimum(back, LONGEST_MONTHS)
     new["leg_pain_duration_months"] = np.maximum(1, np.round(months * rng.uniform(0.3, 1.0, n)))
     new |= {name: np.zeros(n) for name in RED_FLAGS}
-    return People(centre=people.centre, presentation=people.presentation, burden=burden, columns=new)
+    never = np.zeros(n, dtype=bool)
+    return replace(people, burden=burden, no_leg_pain=never, no_back_pain=never, columns=new)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,14 +52,24 @@ def record_frame(columns: Mapping[str, np.ndarray], n: int, names: list[str]) ->
     unknown = sorted(set(columns) - set(load_dictionary().by_name))
     if unknown:
         raise KeyError(f"not in the dictionary: {unknown}")
-    data = {}
+    data: dict[str, Any] = {}
     for name in names:
         if load_dictionary()[name].is_numeric:
             values = columns.get(name)
             data[name] = np.full(n, np.nan) if values is None else np.asarray(values, dtype=float)
         else:
-            data[name] = pd.Series(columns.get(name, np.full(n, None)), dtype="object").to_numpy()
+            data[name] = pd.array(columns.get(name, np.full(n, None)), dtype="str")
     return pd.DataFrame(data, index=pd.RangeIndex(n), columns=names)
+
+
+def with_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table with words as text also where a column happens to hold none."""
+    return table.astype({name: "str" for name in table if table[name].dtype.kind != "f"})
+
+
+def first_day(year: int) -> int:
+    """Days from 1970-01-01 to the first of January."""
+    return int(np.datetime64(f"{year}-01-01", "D").astype(int))
 
 
 def iso_dates(days: np.ndarray) -> np.ndarray:

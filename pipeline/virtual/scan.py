@@ -10,7 +10,7 @@ from numpy.random import Generator
 from features.axes import LEVELS
 from pipeline.virtual.anatomy import SLOTS, TRANSITIONAL, Anatomy
 from pipeline.virtual.draws import happens, picked, whole, words_if
-from pipeline.virtual.facts import fact
+from pipeline.virtual.facts import constant, fact
 from pipeline.virtual.record import grid_columns, name_of
 
 NUMBERING = ("whole_spine", "landmarks", "assumed", "unknown")
@@ -34,18 +34,16 @@ class Reading:
     columns: dict[str, np.ndarray]
 
 
-def read_scan(rng: Generator, anatomy: Anatomy) -> Reading:
-    """One reader's report of every level."""
+def read_scan(rng: Generator, anatomy: Anatomy, error: float = 1.0) -> Reading:
+    """One reader's report of every level; `error` multiplies the chance of each misreading."""
     n = len(anatomy.transitional)
     method = picked(rng, np.array([0.07, 0.76, 0.14, 0.03]), n)
     shift = _numbering_shift(rng, anatomy.transitional, method)
 
     def read(finding: str, grades: np.ndarray, upper: int, lower: int = 0) -> np.ndarray:
-        return _at_counted_level(
-            _misread(rng, grades, fact("reader_error", finding, "misread"), lower, upper), shift, lower
-        )
+        return _at_counted_level(_misread(rng, finding, grades, error, lower, upper), shift, lower)
 
-    herniation = _at_counted_level(_misread_herniation(rng, anatomy.herniation), shift, 0)
+    herniation = _at_counted_level(_misread_herniation(rng, anatomy.herniation, error), shift, 0)
     compression = read("root_compression", _root_compression(anatomy), 3)
     readings = {
         "central_stenosis": read("central_stenosis", anatomy.central, 3),
@@ -82,13 +80,25 @@ def read_scan(rng: Generator, anatomy: Anatomy) -> Reading:
     )
 
 
+def grades_at(reading: Reading, level: str = "l4_l5") -> dict[str, np.ndarray]:
+    """(n,) each finding at one counted level; of a finding with sides, on the left."""
+    slots = [reading.columns[name_of("herniation", level=level, zone=zone, side=side)] for zone, side in SLOTS]
+    one = ("central_stenosis", "slip", "disc_degeneration", "modic", "facet_arthropathy", "annular_fissure")
+    sided = ("recess_stenosis", "foraminal_stenosis", "root_compression")
+    grades = {"herniation": np.max(slots, axis=0)}
+    grades |= {item: reading.columns[name_of(item, level=level)] for item in one}
+    grades |= {item: reading.columns[name_of(item, level=level, side="left")] for item in sided}
+    return {item: np.asarray(grade, dtype=float) for item, grade in grades.items()}
+
+
 def _numbering_shift(rng: Generator, transitional: np.ndarray, method: np.ndarray) -> np.ndarray:
-    """Off by one in some, mostly with a transitional vertebra (Lurie 2009: 3.3 % disagreed on the level)."""
-    chance = np.where(
-        transitional > 0,
-        np.array([0.01, 0.16, 0.38, 0.38])[method],
-        np.array([0.0, 0.006, 0.02, 0.02])[method],
-    )
+    """Off by one in some, mostly with a transitional vertebra."""
+
+    def chance_of(spine: str, counted_whole: float) -> np.ndarray:
+        landmarks, assumed = (constant(f"miscounted_{spine}_{how}") for how in ("landmarks", "assumed"))
+        return np.array([counted_whole, landmarks, assumed, assumed])[method]
+
+    chance = np.where(transitional > 0, chance_of("transitional", 0.01), chance_of("otherwise", 0.0))
     direction = np.where(transitional == TRANSITIONAL.index("lumbarised_s1"), 1, -1)
     return np.where(happens(rng, chance), direction, 0)
 
@@ -106,23 +116,29 @@ def _at_counted_level(grades: np.ndarray, shift: np.ndarray, lower: int) -> np.n
     return moved
 
 
-def _misread(rng: Generator, grades: np.ndarray, error: float, lower: int, upper: int) -> np.ndarray:
-    """One step off with the given chance; a normal place is called abnormal four times more seldom."""
-    chance = np.where(grades <= lower, error / 4, error)
+def _misread(rng: Generator, finding: str, grades: np.ndarray, error: float, lower: int, upper: int) -> np.ndarray:
+    """One step off with the chance of the table times `error`, another one where the place is normal."""
+    overread, misread = (fact("reader_error", finding, kind) for kind in ("overread", "misread"))
+    chance = error * np.where(grades <= lower, overread, misread)
     step = np.where(happens(rng, 0.55, grades.shape), -1, 1)
     step = np.where(grades <= lower, 1, step)
     return np.clip(grades + step * happens(rng, chance), lower, upper)
 
 
-def _misread_herniation(rng: Generator, herniation: np.ndarray) -> np.ndarray:
-    read = _misread(rng, herniation, fact("reader_error", "herniation", "misread"), 0, 4)
+def _misread_herniation(rng: Generator, herniation: np.ndarray, error: float) -> np.ndarray:
+    read = _misread(rng, "herniation", herniation, error, 0, 4)
     # A bulge is all round, so a lateral place is either normal or more than a bulge.
     read[..., 1:] = np.where(read[..., 1:] == 1, np.where(herniation[..., 1:] > 1, 2, 0), read[..., 1:])
+    overlooked = [constant(f"{zone}_herniation_missed") for zone in ("foraminal", "far_lateral")]
     for lateral in (1, 4):
         far = slice(lateral + 1, lateral + 3)
-        missed = happens(rng, [0.10, 0.25], (*read.shape[:2], 2))
+        missed = happens(rng, error * np.array(overlooked), (*read.shape[:2], 2))
         read[..., far] = np.where(missed, 0, read[..., far])
-        mistaken = happens(rng, 0.06, read.shape[:2]) & (read[..., lateral] > 0) & (read[..., lateral + 1] == 0)
+        mistaken = (
+            happens(rng, error * constant("zone_mistaken"), read.shape[:2])
+            & (read[..., lateral] > 0)
+            & (read[..., lateral + 1] == 0)
+        )
         read[..., lateral + 1] = np.where(mistaken, read[..., lateral], read[..., lateral + 1])
         read[..., lateral] = np.where(mistaken, 0, read[..., lateral])
     return read

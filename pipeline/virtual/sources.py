@@ -204,7 +204,7 @@ def _put_herniation(
     rng: Generator, spine: Anatomy, case: np.ndarray, level: np.ndarray, side: np.ndarray, milder: np.ndarray
 ) -> Put:
     n = len(case)
-    where = picked(rng, np.array([0.78, 0.13, 0.09]), n) + 1
+    where = picked(rng, np.array([0.92, 0.05, 0.03]), n) + 1
     shares = np.where(milder[:, None], [0.75, 0.22, 0.03], [0.33, 0.51, 0.16])
     grade = 2.0 + picked(rng, shares)
     moved = np.where(grade >= 3, picked(rng, np.array([0.55, 0.13, 0.32]), n), 0)

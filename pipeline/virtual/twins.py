@@ -21,7 +21,8 @@ from pipeline.virtual.draws import happens, picked, streams
 from pipeline.virtual.examination import examination
 from pipeline.virtual.pain import reported_pain
 from pipeline.virtual.parameters import RegistryParams
-from pipeline.virtual.registry import Decisions, Planned, decided_record, drawn_decisions
+from pipeline.virtual.planned import Planned
+from pipeline.virtual.registry import Decisions, decided_record, decision_blocks
 from pipeline.virtual.sources import BOTH, GENERATORS, NONE, SPINAL, Lesion, Sources
 
 TWIN_EPISODE = 2
@@ -57,13 +58,18 @@ class Place(NamedTuple):
 
 def draw_twins(params: RegistryParams) -> Twins:
     """As many pairs as `params.cases`, the first twins being the cases of `draw_decisions`."""
-    decisions = drawn_decisions(params)
-    rngs = streams(params.seed, TWIN_EPISODE)
-    first = decisions.planned
-    second = _second_twin(rngs, decisions)
-    plan = _either(happens(rngs["listing"], 0.5, (params.cases,)), second.plan, first.plan)
+    blocks = [_twins_of(params, decisions) for decisions in decision_blocks(params)]
+    frames = {f.name: pd.concat([getattr(block, f.name) for block in blocks], ignore_index=True) for f in fields(Twins)}
+    return Twins(**frames)
+
+
+def _twins_of(params: RegistryParams, decisions: Decisions) -> Twins:
+    rngs = streams(params.seed, TWIN_EPISODE, decisions.block)
+    first, second = decisions.planned, _second_twin(rngs, params, decisions)
+    n = len(decisions.index)
+    plan = _either(happens(rngs["listing"], 0.5, (n,)), second.plan, first.plan)
     first, second = replace(first, plan=plan), replace(second, plan=plan)
-    order = np.arange(params.cases)
+    order = np.arange(n)
     return Twins(
         first=decided_record(params, replace(decisions, planned=first), order),
         second=decided_record(params, replace(decisions, planned=second), order),
@@ -72,10 +78,10 @@ def draw_twins(params: RegistryParams) -> Twins:
     )
 
 
-def _second_twin(rngs: dict[str, Generator], decisions: Decisions) -> Planned:
+def _second_twin(rngs: dict[str, Generator], params: RegistryParams, decisions: Decisions) -> Planned:
     twin = decisions.planned
     sources = other_sources(rngs["sources"], twin.sources, twin.anatomy)
-    pain = reported_pain(rngs["pain"], twin.people, twin.anatomy, sources)
+    pain = reported_pain(rngs["pain"], twin.people, twin.anatomy, sources, params.drawing_extent)
     signs = examination(rngs["examination"], twin.people, twin.anatomy, sources)
     signs |= {name: values for name, values in twin.signs.items() if name.startswith(RADIOGRAPH)}
     plan = chosen_plan(rngs["choice"], twin.people, decisions.centres, pain, signs, twin.reading)

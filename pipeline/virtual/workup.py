@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from features.axes import LEVELS
 from features.dictionary import load_dictionary
+from pipeline.virtual.aftermath import NO_EVENT, event_numbers
 from pipeline.virtual.anatomy import Anatomy
 from pipeline.virtual.course import Course
 from pipeline.virtual.draws import happens, picked, whole
@@ -22,18 +23,8 @@ from pipeline.virtual.people import People
 from pipeline.virtual.record import grid_columns
 from pipeline.virtual.sources import Sources
 
-SHARE_WORKED_UP = 0.40
-RETURNING = (
-    "recurrent_herniation",
-    "epidural_fibrosis",
-    "adjacent_segment",
-    "instability",
-    "pseudarthrosis",
-    "hardware",
-    "infection",
-    "sacroiliac",
-)
-"""Causes after which there usually was a good interval (postoperative differential; consensus)."""
+SEEN_MONTHS = 12
+"""Events that came by the questionnaire; the work-up of a failure follows it."""
 TEMPO = np.array(["sudden", "gradual"], dtype=object)
 TRIGGER = np.array(["none", "lifting_or_twisting", "fall_or_accident", "other"], dtype=object)
 
@@ -63,16 +54,19 @@ def workup_columns(rng: Generator, failed: Failed) -> dict[str, np.ndarray]:
 
 
 def _history(rng: Generator, failed: Failed) -> dict[str, np.ndarray]:
-    cause, n = failed.cause, len(failed.cause)
-    better = np.isin(cause, RETURNING) & happens(rng, 0.88, (n,)) | happens(rng, 0.12, (n,))
-    usual = np.select([cause == "recurrent_herniation", cause == "infection"], [4.0, 0.8], 6.0)
-    interval = np.where(better, np.clip(np.round(usual * np.exp(rng.normal(0, 0.6, n))), 1, 11), 0)
-    sudden = happens(rng, np.where(cause == "recurrent_herniation", 0.72, 0.15))
-    lifted = happens(rng, np.where(cause == "recurrent_herniation", 0.42, 0.08))
+    """How it went until the work-up, as far as the patient remembers."""
+    after, n = failed.course.aftermath, len(failed.cause)
+    returned = after.onset_months < SEEN_MONTHS
+    # Some who were never better remember a good start, and some who were forget it.
+    better = np.where(returned, happens(rng, 0.88, (n,)), happens(rng, 0.12, (n,)))
+    usual = np.where(returned, after.onset_months, 5.0) * np.exp(rng.normal(0, 0.25, n))
+    event = np.where(returned, after.event, NO_EVENT)
+    sudden = happens(rng, np.array([*event_numbers("sudden"), 0.15])[event])
+    lifted = happens(rng, np.array([*event_numbers("triggered"), 0.08])[event])
     relief = np.where(better, 100 * rng.beta(6, 2, n), 100 * rng.beta(1.1, 4.5, n))
     return {
         "initial_relief_percent": whole(relief, 0, 100, 5),
-        "pain_free_interval_months": interval,
+        "pain_free_interval_months": np.where(better, whole(usual, 1, 11), 0),
         "return_tempo": np.where(better, TEMPO[np.where(sudden, 0, 1)], "never_better"),
         "return_trigger": np.where(
             better,

@@ -165,12 +165,12 @@ def test_a_cluster_is_done_in_full_in_part_or_not(params):
 
 def test_the_seeds_of_the_study_are_refused(params_yaml):
     path = params_yaml({"registry.seed": 71001})
-    with pytest.raises(ParamsError, match=r"builders\.seed 71000 draws the cases of registry\.seed again"):
+    with pytest.raises(ParamsError, match=r"builders\.seed \d+ draws the cases of registry\.seed again"):
         load_params(path)
 
 
 def test_sizes_too_small_to_judge_are_refused(params):
-    with pytest.raises(ParamsError, match=r"builders\.cases must be in 100 to 999999, got 10"):
+    with pytest.raises(ParamsError, match=r"builders\.cases must be in 100 to \d+, got 10"):
         dataclasses.replace(params.builders, cases=10)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ("features", "models", "pipeline")
-COMMANDS = ("check", "score", "explain", "trace", "example", "reference")
+COMMANDS = ("check", "score", "explain", "trace", "example", "registry", "reference")
 UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 HEAVY = {"shap", "sklearn", "mlflow", "xgboost", "statsmodels", "matplotlib", "pandera", "dvc"}
 

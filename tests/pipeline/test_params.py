@@ -71,7 +71,7 @@ def test_no_change_is_no_problem(params_yaml, root):
         ({"evaluate.thresholds": []}, r"evaluate\.thresholds must all lie in \(0, 1\)"),
         ({"derive.mimic_priors": {"hip": 0.1}}, r"derive\.mimic_priors must name exactly"),
         ({"derive.mimic_priors.hip": 1.5}, r"derive\.mimic_priors\.hip must lie in \(0, 1\), got 1\.5"),
-        ({"registry.cases": 0}, r"registry\.cases must lie in 1 to"),
+        ({"registry.cases": 0}, r"registry\.cases must lie in 2 to"),
         ({"registry.centres": 0}, r"registry\.centres must lie in 1 to"),
         ({"registry.cases": 3}, r"registry\.centres \(8\) must not exceed registry\.cases \(3\)"),
         ({"registry.discordance_effect": -1}, r"registry\.discordance_effect must lie in 0 to 3, got -1"),

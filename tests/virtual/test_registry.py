@@ -150,10 +150,11 @@ def test_same_seed_same_bytes_and_another_seed_other_cases():
     assert not draw_registry(params(cases=150, centres=3, seed=8))[0].equals(once[0])
 
 
-@pytest.mark.parametrize(("n", "centres"), [(1, 1), (2, 2), (25, 4)])
+@pytest.mark.parametrize(("n", "centres"), [(2, 1), (2, 2), (25, 4)])
 def test_small_registries_work(n, centres):
     cases, truth = draw_registry(params(cases=n, centres=centres))
     assert len(cases) == len(truth) == n
+    assert cases["centre_id"].nunique() == centres
 
 
 def test_planned_cases_hold_only_what_is_known_before(cases):
@@ -237,10 +238,12 @@ def test_marginals_are_near_the_published_ones(cases):
     assert by["odi"].std()["disc_herniation"] == pytest.approx(18.4, abs=2.5)
     assert back["disc_herniation"] == pytest.approx(5.1, abs=0.6)
     assert back["spinal_stenosis"] == pytest.approx(6.0, abs=0.6)
-    assert (cases["smoking"] == 2).mean() == pytest.approx(0.12, abs=0.04)
+    assert (cases["smoking"] == 2).groupby(cases["diagnosis"]).mean()["disc_herniation"] == pytest.approx(
+        0.068, abs=0.02
+    )
     earlier = (cases["earlier_lumbar_operations"] > 0).groupby(cases["diagnosis"]).mean()
-    assert earlier["disc_herniation"] == pytest.approx(0.17, abs=0.05)
-    assert earlier["spinal_stenosis"] == pytest.approx(0.21, abs=0.05)
+    assert earlier["disc_herniation"] == pytest.approx(0.124, abs=0.03)
+    assert earlier["spinal_stenosis"] == pytest.approx(0.198, abs=0.04)
 
 
 def test_disability_and_pain_go_together(cases):
@@ -369,9 +372,24 @@ def test_some_failures_and_nobody_else_are_worked_up(cases):
 def test_failure_is_as_frequent_as_in_registries(cases):
     failure = failure_12m(cases)
     by = failure.groupby(cases["diagnosis"]).mean()
-    assert failure.mean() == pytest.approx(0.33, abs=0.035)
-    assert 0.23 < by["disc_herniation"] < 0.36
+    assert failure.mean() == pytest.approx(0.30, abs=0.035)
+    assert 0.16 < by["disc_herniation"] < 0.26
     assert 0.32 < by["spinal_stenosis"] < 0.43
+
+
+def test_disability_falls_as_much_as_published(cases):
+    """Werner 2017: 28.7 points after microdiscectomy; Alhaug 2021: 16.1 after stenosis surgery."""
+    fall = (cases["odi"] - cases["odi_12m"]).groupby(cases["diagnosis"]).mean()
+    assert fall["disc_herniation"] == pytest.approx(28.7, abs=2.0)
+    assert fall["spinal_stenosis"] == pytest.approx(17.0, abs=2.0)
+
+
+def test_a_low_baseline_leaves_less_to_gain(cases):
+    """As in every registry: the absolute gain follows the baseline closely, the share of it little."""
+    herniated = cases[(cases["diagnosis"] == "disc_herniation") & cases["odi"].notna() & cases["odi_12m"].notna()]
+    gains_little = herniated["odi"] - herniated["odi_12m"] < 22
+    assert 0.70 < roc_auc_score(gains_little, -herniated["odi"]) < 0.82
+    assert 0.52 < roc_auc_score(failure_12m(herniated), -herniated["odi"]) < 0.65
 
 
 def test_unacceptable_state_is_as_frequent_as_in_registries(cases):
@@ -393,8 +411,18 @@ def test_reoperations_come_early_and_to_one_in_twelve(cases):
     observed = (dates(cases, "last_contact_date") - dates(cases, "operation_date")).dt.days / 30.44
     followed = (observed >= 24) | (months <= 24)
     within = (months <= 24)[followed].mean()
-    assert within == pytest.approx(0.085, abs=0.017)
+    assert within == pytest.approx(0.10, abs=0.02)
     assert (months <= 12)[followed].mean() > 0.5 * within
+
+
+def test_discectomies_are_repeated_as_in_korea(cases):
+    """Kim 2013, 18,590 operations: 5.4 % within 3 months, 9.0 % within 2 years."""
+    herniated = cases["diagnosis"] == "disc_herniation"
+    months = (dates(cases, "reoperation_date") - dates(cases, "operation_date")).dt.days / 30.44
+    observed = (dates(cases, "last_contact_date") - dates(cases, "operation_date")).dt.days / 30.44
+    for horizon, share, margin in ((3, 0.054, 0.015), (24, 0.090, 0.025)):
+        followed = herniated & ((observed >= horizon) | (months <= horizon))
+        assert (months <= horizon)[followed].mean() == pytest.approx(share, abs=margin)
 
 
 def test_the_old_die_at_a_plausible_rate(cases):
@@ -422,7 +450,9 @@ def test_the_old_die_at_a_plausible_rate(cases):
 )
 def test_published_predictors_raise_the_risk(cases, truth, name, exposed):
     risk, exposed = truth["true_risk_failure_12m"], exposed(cases)
-    assert risk[exposed].mean() > risk[~exposed].mean() + 0.02, name
+    # Within diagnoses, which differ in age and work as well as in risk.
+    beyond = risk - risk.groupby(cases["diagnosis"]).transform("mean")
+    assert beyond[exposed].mean() > beyond[~exposed].mean() + 0.02, name
 
 
 # What only a virtual registry knows
@@ -454,8 +484,8 @@ def test_the_true_risk_is_calibrated(cases, truth):
 def test_operations_that_miss_the_source_fail_more_often(cases, truth):
     failure, reached = failure_12m(cases), truth["is_source_reached"] == 1
     assert 0.15 <= (~reached).mean() <= 0.28
-    assert failure[~reached].mean() == pytest.approx(0.60, abs=0.07)
-    assert failure[reached].mean() == pytest.approx(0.26, abs=0.05)
+    assert failure[~reached].mean() == pytest.approx(0.51, abs=0.07)
+    assert failure[reached].mean() == pytest.approx(0.22, abs=0.05)
 
 
 def test_without_the_effect_relief_does_not_depend_on_the_source(cases, truth):
