@@ -73,7 +73,7 @@ def project(tmp_path_factory) -> Path:
     run("git", "add", "-A", cwd=folder)
     run("git", "commit", "-qm", "small", cwd=folder)
     first = run("dvc", "repro", cwd=folder)
-    assert len(stages_run(first)) == 11 + len(OUTCOMES)
+    assert len(stages_run(first)) == 12 + len(OUTCOMES)
     return folder
 
 
