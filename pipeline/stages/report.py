@@ -40,6 +40,8 @@ ASKED = {
     "a_mimic": "the other source is\na mimic",
 }
 """What is asked of the builders, as pictures and tables name it."""
+SVG_NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
+"""What a file needs and a page does not."""
 TEMPLATE = Path(__file__).resolve().parent.parent / "templates" / "report.html.j2"
 
 
@@ -183,7 +185,7 @@ def told_case(waterfall: Path) -> dict[str, Any]:
         return {"waterfall": waterfall, "figure": None, "paragraph": None}
     paragraph = drawn.with_suffix(".txt").read_text(encoding="utf-8")
     # The one place where a page takes text as markup: it was written by our own stage from escaped parts.
-    figure = markupsafe.Markup(drawn.read_text(encoding="utf-8"))
+    figure = markupsafe.Markup(drawn.read_text(encoding="utf-8").replace(SVG_NAMESPACE, ""))
     return {"waterfall": waterfall, "figure": figure, "paragraph": paragraph}
 
 
