@@ -13,6 +13,7 @@ from features.builders import Sources, named
 from features.dictionary import load_dictionary
 from features.finding_evidence import agreement_words, reader_kappa
 from features.lesions import levels_read, telling_item
+from features.mimic_words import flag_reasons, ratios_used
 from features.mimics import MimicEvidence
 from features.next_test import next_tests, ranked_actions
 from features.plan import ONE_SIDED
@@ -20,6 +21,8 @@ from features.support import CANDIDATE_LABELS
 
 CLOSE = 0.5
 """A lesion elsewhere that has at least this part of the best one's support is hard to tell from it."""
+LIKELY_MIMIC = 0.25
+"""Probability of a mimic from which it is said what that rests on."""
 LEFT_BEHIND = 0.1
 """A root outside the plan that explains more of the pain than this is worth a warning."""
 WORTH_SAYING = 0.05
@@ -214,12 +217,16 @@ def _mimic_lines(sources: Sources, place: int) -> list[str]:
             f"{LABELS[mimic]}, {SIDES[side]}, {percent(evidence.probability[place, row, side])} "
             f"({counted(done, 'test')} recorded{bounds}{block})"
         )
-    flagged = [
-        f"{LABELS[mimic]} ({' and '.join(side for j, side in enumerate(SIDES) if evidence.flags[place, row, j] == 1)})"
-        for row, mimic in enumerate(FLAGGED_MIMICS)
-        if (evidence.flags[place, row] == 1).any()
-    ]
     lines = [f"Mimics: {'; '.join(likely)}."]
+    telling = [
+        used.in_words
+        for used in ratios_used(evidence, place)
+        if used.ratio != 1
+        and evidence.probability[place, MIMICS.index(used.mimic), SIDES.index(used.side)] >= LIKELY_MIMIC
+    ]
+    lines += [f"On what that rests: {'; '.join(telling)}."] if telling else []
+    is_flagged = {LABELS[mimic] for row, mimic in enumerate(FLAGGED_MIMICS) if (evidence.flags[place, row] == 1).any()}
+    flagged = [reason for reason in flag_reasons(evidence, place) if reason.split(", ")[0] in is_flagged]
     lines += [f"Flagged by rule: {'; '.join(flagged)}."] if flagged else []
     if sources.competing[place] == 1:
         lines.append("A lesion and a mimic both fit: both may be true, and treating one leaves the other.")

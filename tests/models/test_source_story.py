@@ -70,6 +70,11 @@ def test_the_paragraph_names_the_source_what_it_explains_and_the_plan_that_reach
         ({}, "no root sign was examined"),
         ({"foraminal_stenosis_l5_s1_left": 3.0}, "Hard to tell apart from"),
         (SIJ | {"one_finger_psis_left": 1.0}, "both may be true"),
+        (
+            SIJ,
+            "On what that rests: sacroiliac joint, left: five sacroiliac provocation tests, 5 positive of 5 done of 5",
+        ),
+        ({"has_stocking_numbness": 1.0}, "Flagged by rule: peripheral neuropathy, left"),
         ({"sij_block_relief_left": 80.0}, "a block relieved it"),
         (
             {"numbering_method": "unknown"},
