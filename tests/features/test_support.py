@@ -136,6 +136,16 @@ def test_of_equal_sides_a_plan_of_either_reaches_the_best_supported_lesion(param
     assert found["best_lesion"] == "L5-S1 paracentral and recess, left and right alike"
 
 
+def test_a_mimic_that_is_alike_on_both_sides_is_named_so(params):
+    tests = ("distraction", "compression", "thigh_thrust", "gaenslen", "sacral_thrust")
+    pain = {f"pain_{region}_{side}": 7.0 for region in ("buttock", "low_back") for side in SIDES}
+    record = {"recess_stenosis_l4_l5_left": 0.0, "age_years": 50.0, **pain}
+    both = record | {f"sij_{test}_{side}": 1.0 for test in tests for side in SIDES}
+    left = both | {"one_finger_psis_left": 1.0, "one_finger_psis_right": 0.0}
+    found = build_features(pd.DataFrame([both, left]), params)["likeliest_source"].tolist()
+    assert found == ["sacroiliac joint, left and right alike", "sacroiliac joint, left"]
+
+
 @pytest.mark.parametrize("level", ["l3_l4", "l4_l5"])
 def test_of_equal_levels_a_plan_of_either_reaches_the_best_supported_lesion(params, level):
     record = {"age_years": 50.0, "disc_degeneration_l3_l4": 5.0, "disc_degeneration_l4_l5": 5.0}
