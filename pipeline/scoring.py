@@ -203,8 +203,8 @@ def explain_case(
             paragraphs.append(
                 "\n".join([*risk_lines(predictor, explained, case_id), _drawn(model, explained, one, out)])
             )
-            sources = sources_of_pain(Findings(one), predictor.builder_params)
             cautions += caution_lines(predictor, explained.risks.loc[case_id])
+        sources = sources_of_pain(Findings(one), models[0].predictor.builder_params)
     told = f"{clinical_paragraph(sources)}\n  picture: {_sources_drawn(sources, case_id, out)}"
     return [*paragraphs, told, "\n".join([*dict.fromkeys(cautions), NOT_A_VERDICT])]
 
