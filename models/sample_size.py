@@ -7,14 +7,16 @@ for those without, stand for a model of a given C statistic, and averages over t
 References
 ----------
 Riley et al., Stat Med 2019;38:1276-1296 and BMJ 2020;368:m441 (development); Stat Med 2021;40:4230-4251
-(external validation). The authors' R packages pmsampsize and pmvalsampsize compute the same criteria; the
-first rounds on the way (so for the example below it may differ by some cases), the second simulates.
+(external validation). Newcombe, Stat Med 2006;25:559-573 (variance of the C statistic). The authors' R packages
+pmsampsize and pmvalsampsize compute the same criteria; the first rounds on the way (so for the example below it
+may differ by some cases), the second simulates and searches in steps.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +54,19 @@ class ValidationSize(NamedTuple):
     @property
     def n_cases(self) -> int:
         return max(self)
+
+
+class ValidationPrecision(NamedTuple):
+    """Expected widths of 95% intervals, upper limit less lower; None where it was not asked.
+
+    Half of it is the "to within" of a sentence, but for the ratio of observed to expected, whose interval is
+    symmetric on the log scale.
+    """
+
+    observed_to_expected: float
+    calibration_slope: float
+    auroc: float
+    net_benefit: float | None
 
 
 def riley_development_size(
@@ -168,11 +183,43 @@ def riley_validation_size(
         raise ValueError("c_statistic must exceed 0.5: risks that are all alike have no slope to judge")
     net_benefit = 0
     if threshold is not None:
-        net_benefit = _cases_for_net_benefit(prevalence, c_statistic, threshold, net_benefit_width)
+        net_benefit = _cases_for_mean(_net_benefit_variance(prevalence, c_statistic, threshold), net_benefit_width)
     return ValidationSize(
         observed_to_expected=_cases_for_observed_to_expected(prevalence, observed_to_expected_width),
-        calibration_slope=_cases_for_slope(prevalence, c_statistic, slope_width),
+        calibration_slope=_cases_for_mean(_slope_variance(*_log_odds_of_cases(c_statistic, prevalence)), slope_width),
         auroc=_cases_for_auroc(prevalence, c_statistic, auroc_width),
+        net_benefit=net_benefit,
+    )
+
+
+def validation_precision(
+    n_cases: int, prevalence: float, c_statistic: float, *, threshold: float | None = None
+) -> ValidationPrecision:
+    """How precisely a test set of `n_cases` will know a model: the inverse of `riley_validation_size`.
+
+    Taken for a well calibrated model of the given C statistic, and from formulas for large samples: at a few dozen
+    cases the widths say no more than that nothing will be known. The net benefit is standardised (divided by the
+    prevalence) and answered only where a threshold is given.
+
+    Examples
+    --------
+    >>> precision = validation_precision(1_200, prevalence=0.33, c_statistic=0.7)
+    >>> round(precision.calibration_slope / 2, 2), round(precision.auroc / 2, 2)  # to within
+    (0.18, 0.03)
+    """
+    _check_share("prevalence", prevalence)
+    _check_c_statistic(c_statistic)
+    if c_statistic == 0.5:
+        raise ValueError("c_statistic must exceed 0.5: risks that are all alike have no slope to judge")
+    if n_cases < 1:
+        raise ValueError(f"n_cases must be at least 1, got {n_cases}")
+    net_benefit = None
+    if threshold is not None:
+        net_benefit = _width_of_mean(_net_benefit_variance(prevalence, c_statistic, threshold), n_cases)
+    return ValidationPrecision(
+        observed_to_expected=_observed_to_expected_width(n_cases, prevalence),
+        calibration_slope=_width_of_mean(_slope_variance(*_log_odds_of_cases(c_statistic, prevalence)), n_cases),
+        auroc=_auroc_width(n_cases, prevalence, c_statistic),
         net_benefit=net_benefit,
     )
 
@@ -187,43 +234,55 @@ def _cases_for_observed_to_expected(prevalence: float, width: float) -> int:
     return math.ceil((1 - prevalence) / (prevalence * standard_error**2))
 
 
-def _cases_for_slope(prevalence: float, c_statistic: float, width: float) -> int:
-    def mean(of: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> float:
-        return _mean_with_outcome(c_statistic, prevalence, events=of, others=of)
-
-    information = [mean(lambda lp, k=power: lp**k * expit(lp) * expit(-lp)) for power in (0, 1, 2)]  # type: ignore[misc]
-    determinant = information[0] * information[2] - information[1] ** 2
-    return math.ceil(information[0] / ((width / (2 * NORMAL_QUANTILE)) ** 2 * determinant))
+def _observed_to_expected_width(n: int, prevalence: float) -> float:
+    return 2 * math.sinh(NORMAL_QUANTILE * math.sqrt((1 - prevalence) / (prevalence * n)))
 
 
-def _cases_for_auroc(prevalence: float, c: float, width: float) -> int:
-    # Newcombe's variance; it falls as n grows, so the smallest n is found by bisection.
-    def is_narrow(n: int) -> bool:
-        pairs = 1 + (n / 2 - 1) * ((1 - c) / (2 - c) + c / (1 + c))
-        variance = c * (1 - c) * pairs / (n**2 * prevalence * (1 - prevalence))
-        return 2 * NORMAL_QUANTILE * math.sqrt(variance) <= width
+def _cases_for_mean(variance_per_case: float, width: float) -> int:
+    return math.ceil(variance_per_case / (width / (2 * NORMAL_QUANTILE)) ** 2)
 
+
+def _width_of_mean(variance_per_case: float, n: int) -> float:
+    return 2 * NORMAL_QUANTILE * math.sqrt(variance_per_case / n)
+
+
+def _slope_variance(log_odds: NDArray[np.float64], share: NDArray[np.float64]) -> float:
+    """Variance of the calibration slope times the number of cases; `share` of each of the log-odds sums to 1."""
+    spread = expit(log_odds) * expit(-log_odds)
+    information = [float(share @ (spread * log_odds**power)) for power in (0, 1, 2)]
+    return information[0] / (information[0] * information[2] - information[1] ** 2)
+
+
+def _cases_for_auroc(prevalence: float, c_statistic: float, width: float) -> int:
+    # The width falls as n grows, so the smallest n is found by bisection.
     too_few, enough = 1, 2
-    while not is_narrow(enough):
+    while _auroc_width(enough, prevalence, c_statistic) > width:
         too_few, enough = enough, enough * 2
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        too_few, enough = (too_few, middle) if is_narrow(middle) else (middle, enough)
+        is_narrow = _auroc_width(middle, prevalence, c_statistic) <= width
+        too_few, enough = (too_few, middle) if is_narrow else (middle, enough)
     return enough
 
 
-def _cases_for_net_benefit(prevalence: float, c_statistic: float, threshold: float, width: float) -> int:
+def _auroc_width(n: int, prevalence: float, c: float) -> float:
+    pairs = 1 + (n / 2 - 1) * ((1 - c) / (2 - c) + c / (1 + c))
+    variance = c * (1 - c) * pairs / (n**2 * prevalence * (1 - prevalence))
+    return 2 * NORMAL_QUANTILE * math.sqrt(variance)
+
+
+def _net_benefit_variance(prevalence: float, c_statistic: float, threshold: float) -> float:
+    """Variance of the standardised net benefit times the number of cases."""
     _check_share("threshold", threshold)
     means, spread = _log_odds_distributions(c_statistic, prevalence)
     sensitivity = float(ndtr((means[0] - logit(threshold)) / spread))
     specificity = float(ndtr((logit(threshold) - means[1]) / spread))
     weight = (1 - prevalence) / prevalence * threshold / (1 - threshold)
-    variance = (
+    return (
         sensitivity * (1 - sensitivity) / prevalence
         + weight**2 * specificity * (1 - specificity) / (1 - prevalence)
         + weight**2 * (1 - specificity) ** 2 / (prevalence * (1 - prevalence))
     )
-    return math.ceil(variance / (width / (2 * NORMAL_QUANTILE)) ** 2)
 
 
 def _log_odds_distributions(c_statistic: float, prevalence: float) -> tuple[tuple[float, float], float]:
@@ -233,6 +292,14 @@ def _log_odds_distributions(c_statistic: float, prevalence: float) -> tuple[tupl
     return (centre + spread**2 / 2, centre - spread**2 / 2), spread
 
 
+def _log_odds_of_cases(c_statistic: float, prevalence: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log-odds of all cases, as quadrature nodes with their shares."""
+    nodes, shares = _normal_nodes()
+    means, spread = _log_odds_distributions(c_statistic, prevalence)
+    log_odds = np.concatenate([mean + spread * nodes for mean in means])
+    return log_odds, np.concatenate([prevalence * shares, (1 - prevalence) * shares])
+
+
 def _mean_with_outcome(
     c_statistic: float,
     prevalence: float,
@@ -240,13 +307,15 @@ def _mean_with_outcome(
     events: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     others: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> float:
+    log_odds, shares = _log_odds_of_cases(c_statistic, prevalence)
+    of_events, of_others = np.split(log_odds, 2)
+    return float(shares @ np.concatenate([events(of_events), others(of_others)]))
+
+
+@cache
+def _normal_nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     nodes, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE_NODES)
-    weights = weights / weights.sum()
-    (mean_of_events, mean_of_others), spread = _log_odds_distributions(c_statistic, prevalence)
-    return float(
-        prevalence * weights @ events(mean_of_events + spread * nodes)
-        + (1 - prevalence) * weights @ others(mean_of_others + spread * nodes)
-    )
+    return nodes, weights / weights.sum()
 
 
 def _check_share(name: str, value: float) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from models import sample_size
+from models.calibration import calibration_slope
+from models.decision import case_net_benefit
+from models.discrimination import auroc
 from models.sample_size import (
     DevelopmentSize,
     largest_r2_cox_snell,
     r2_from_c_statistic,
     riley_development_size,
     riley_validation_size,
+    validation_precision,
 )
 
 some_prevalence = st.floats(0.02, 0.98)
@@ -75,6 +80,63 @@ def test_interval_of_the_auroc_is_just_narrow_enough():
     assert width_with(n) <= width < width_with(n - 1)
 
 
+def test_the_example_of_pmvalsampsize_needs_905_cases_for_the_ratio_and_4252_for_the_c_statistic():
+    """Its own tests: prevalence 0.018, C 0.8, O/E to a width of 1. Its search in steps of 0.0001
+    stops one case short of the exact 905.06."""
+    size = riley_validation_size(0.018, 0.8, observed_to_expected_width=1.0)
+    assert size.auroc == 4252
+    assert size.observed_to_expected == 906
+
+
+def test_the_slope_of_pmvalsampsize_with_normal_log_odds_needs_some_4500_cases():
+    """The same example: log-odds normal with mean -5 and SD 2.5, of which it draws 1,000 and finds 4,501."""
+    nodes, shares = sample_size._normal_nodes()
+    variance = sample_size._slope_variance(-5 + 2.5 * nodes, shares)
+    assert sample_size._cases_for_mean(variance, 0.2) == pytest.approx(4501, rel=0.02)
+
+
+@given(some_c_statistic, some_prevalence, st.floats(0.05, 0.95), st.floats(0.05, 0.5))
+def test_the_precision_of_a_size_is_the_one_that_was_asked_for(c_statistic, prevalence, threshold, width):
+    size = riley_validation_size(
+        prevalence,
+        c_statistic,
+        threshold=threshold,
+        observed_to_expected_width=width,
+        slope_width=width,
+        auroc_width=width,
+        net_benefit_width=width,
+    )
+    for measure, n_cases in size._asdict().items():
+        assume(n_cases > 2)  # the search for the C statistic begins at two
+        enough, too_few = (
+            validation_precision(n, prevalence, c_statistic, threshold=threshold) for n in (n_cases, n_cases - 1)
+        )
+        assert getattr(enough, measure) <= width * (1 + 1e-9)
+        assert getattr(too_few, measure) > width * (1 - 1e-9)
+
+
+def test_the_precision_foretold_is_that_of_simulated_validations():
+    """Test sets of 1,200 well calibrated cases: the interval that we foretell is the one that the metrics give."""
+    rng, prevalence, c_statistic = np.random.default_rng(11), 0.3, 0.7
+    foretold = validation_precision(1_200, prevalence, c_statistic, threshold=0.2)
+    (mean_of_events, mean_of_others), spread = sample_size._log_odds_distributions(c_statistic, prevalence)
+    widths = []
+    for _ in range(30):
+        y_true = rng.random(1_200) < prevalence
+        log_odds = rng.normal(np.where(y_true, mean_of_events, mean_of_others), spread)
+        risk = 1 / (1 + np.exp(-log_odds))
+        slope, area = (one.upper - one.lower for one in (calibration_slope(y_true, risk), auroc(y_true, risk)))
+        benefit = case_net_benefit(y_true, risk, 0.2)
+        pulls = (benefit - benefit.mean() / y_true.mean() * y_true) / y_true.mean()  # on the standardised net benefit
+        widths.append([slope, area, 2 * 1.96 * pulls.std() / np.sqrt(1_200)])
+    seen = np.mean(widths, axis=0)
+    assert seen == pytest.approx([foretold.calibration_slope, foretold.auroc, foretold.net_benefit], rel=0.05)
+
+
+def test_a_precision_asked_of_no_threshold_has_none_of_the_net_benefit():
+    assert validation_precision(500, 0.2, 0.7).net_benefit is None
+
+
 @given(some_c_statistic, some_prevalence)
 def test_r2_stays_below_the_largest_possible_and_grows_with_discrimination(c_statistic, prevalence):
     r2 = r2_from_c_statistic(c_statistic, prevalence)
@@ -102,6 +164,9 @@ def test_no_threshold_asks_nothing_of_the_net_benefit():
         (lambda: r2_from_c_statistic(0.4, 0.2), r"c_statistic must lie in \[0.5, 1\), got 0.4"),
         (lambda: riley_validation_size(0.2, 0.5), "c_statistic must exceed 0.5"),
         (lambda: riley_validation_size(0.2, 0.7, threshold=1.0), "threshold must lie strictly between"),
+        (lambda: validation_precision(0, 0.2, 0.7), "n_cases must be at least 1, got 0"),
+        (lambda: validation_precision(500, 1.0, 0.7), "prevalence must lie strictly between 0 and 1, got 1"),
+        (lambda: validation_precision(500, 0.2, 0.5), "c_statistic must exceed 0.5"),
     ],
 )
 def test_impossible_questions_are_refused(call, message):
