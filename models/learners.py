@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -124,12 +125,34 @@ def fit(pipeline: Pipeline, X: pd.DataFrame, y: Floats, weights: Floats) -> Pipe
 
     Rounding here, and not when the model is written, keeps scikit-learn and the stored model equal.
     """
-    pipeline.fit(X, y.astype(np.int64), learn__sample_weight=weights)
-    if "scale" in pipeline.named_steps:
-        scaler, logistic = pipeline["scale"], pipeline["learn"]
-        scaler.mean_, scaler.scale_ = rounded(scaler.mean_), rounded(scaler.scale_)
-        logistic.coef_, logistic.intercept_ = rounded(logistic.coef_), rounded(logistic.intercept_)
-    return pipeline
+    return fit_all([pipeline], X, y, weights)[0]
+
+
+def fit_all(pipelines: Sequence[Pipeline], X: pd.DataFrame, y: Floats, weights: Floats) -> list[Pipeline]:
+    """Pipelines of one learner with different settings, each as `fit` alone would fit it.
+
+    The steps before the last have nothing to set; they are fitted once and shared, since encoding costs
+    as much as a logistic fit.
+    """
+    before = pipelines[0][:-1]
+    learned = [pipeline["learn"] for pipeline in pipelines]
+    _fit_last(learned, before.fit_transform(X), y.astype(np.int64), weights)
+    if "scale" in before.named_steps:
+        before["scale"].mean_, before["scale"].scale_ = rounded(before["scale"].mean_), rounded(before["scale"].scale_)
+        for logistic in learned:
+            logistic.coef_, logistic.intercept_ = rounded(logistic.coef_), rounded(logistic.intercept_)
+    return [Pipeline([*before.steps, ("learn", last)]) for last in learned]
+
+
+def _fit_last(learned: Sequence[Any], columns: Floats, labels: NDArray[np.int64], weights: Floats) -> None:
+    """Fit in place. Trees that differ in their rounds alone are grown once: the first rounds of many are the few."""
+    grown: dict[str, XGBClassifier] = {}
+    for last in sorted(learned, key=lambda each: -getattr(each, "n_estimators", 0)):
+        kind = str(last.get_params() | {"n_estimators": None})
+        if kind not in grown or not isinstance(last, XGBClassifier):
+            grown[kind] = last.fit(columns, labels, sample_weight=weights)
+        else:
+            last.load_model(grown[kind].get_booster()[: last.n_estimators].save_raw("ubj"))
 
 
 def fitted_model(pipeline: Pipeline) -> FittedModel:
@@ -147,9 +170,18 @@ def fitted_model(pipeline: Pipeline) -> FittedModel:
 
 def log_odds(pipeline: Pipeline, X: pd.DataFrame) -> Floats:
     """The margin of a fitted pipeline, before recalibration."""
-    learned = pipeline["learn"]
+    return log_odds_of_all([pipeline], X)[0]
+
+
+def log_odds_of_all(pipelines: Sequence[Pipeline], X: pd.DataFrame) -> list[Floats]:
+    """The margins of pipelines that `fit_all` fitted, and whose steps before the last are therefore one."""
+    columns = pipelines[0][:-1].transform(X)
+    return [_margin(pipeline["learn"], columns) for pipeline in pipelines]
+
+
+def _margin(learned: Any, columns: Floats) -> Floats:
     if isinstance(learned, XGBClassifier):
-        return learned.predict(pipeline["encode"].transform(X), output_margin=True).astype(np.float64)
+        return learned.predict(columns, output_margin=True).astype(np.float64)
     if isinstance(learned, DummyClassifier):
-        return np.full(len(X), np.log(learned.class_prior_[1] / learned.class_prior_[0]))
-    return pipeline.decision_function(X)
+        return np.full(len(columns), np.log(learned.class_prior_[1] / learned.class_prior_[0]))
+    return learned.decision_function(columns)

@@ -16,23 +16,23 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from numpy.typing import NDArray
-from statsmodels.duration.survfunc import SurvfuncRight
 from tqdm import tqdm
 
 from features.errors import OutcomeError
 from features.predictors import Predictor
 from models.encoding import Floats, rounded
+from models.estimates import paired_difference
 from models.fitted import FittedModel, Recalibration
 from models.learners import (
     CANDIDATES,
     estimator,
     fit,
+    fit_all,
     fitted_model,
     learner_predictors,
-    log_odds,
+    log_odds_of_all,
     settings,
 )
-from models.metrics import paired_difference
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,7 +55,7 @@ class Development:
 
     def __post_init__(self) -> None:
         counts = {int(value): int(((self.y == value) & (self.weights > 0)).sum()) for value in (0, 1)}
-        if min(counts.values()) < 2 * len(np.unique(self.folds)):
+        if min(counts.values()) < 2 * max(1, len(np.unique(self.folds))):
             raise OutcomeError(
                 f"{self.outcome} cannot be learned: it happened in {counts[1]} development cases and did not in "
                 f"{counts[0]}; each of {len(np.unique(self.folds))} folds needs both. Use more cases, fewer folds "
@@ -99,30 +99,9 @@ class Learned:
     """Every setting with its mean log loss out of fold."""
     refits: tuple[FittedModel, ...]
 
-
-def censoring_weights(days: Floats, y: Floats, horizon_days: float) -> Floats:
-    """Inverse-probability-of-censoring weights: 0 for a case censored before the horizon.
-
-    A case whose label is known weighs 1 over the probability of still being observed at its event, or at
-    the horizon; censored cases are thereby represented and not excluded. The Kaplan-Meier curve of the
-    censoring is a nuisance, estimated once from all development cases.
-
-    Parameters
-    ----------
-    days : (n,) float
-        Days to the event or to the end of observation.
-    y : (n,) float
-        1 event within the horizon, 0 observed to the horizon without one, NaN censored before it.
-    """
-    is_censored = np.isnan(y)
-    if not is_censored.any():
-        return np.ones_like(y)
-    observed = np.minimum(days, horizon_days)
-    curve = SurvfuncRight(observed, is_censored.astype(int))
-    # The probability just before each time: a case censored on the day of an event was still at risk.
-    place = np.searchsorted(curve.surv_times, observed, side="left") - 1
-    still_observed = np.where(place >= 0, curve.surv_prob[np.maximum(place, 0)], 1.0)
-    return np.where(is_censored, 0.0, 1 / still_observed)
+    def log_odds(self, X: pd.DataFrame) -> Floats:
+        """Recalibrated log-odds of cases: what the bundle will answer."""
+        return self.recalibration(self.model.log_odds(X))
 
 
 def fitted_recalibration(
@@ -159,12 +138,16 @@ def learn(
     *,
     refits: int,
     seed: int,
+    threads: int = THREADS,
 ) -> Learned:
-    """One learner, tuned in the folds, recalibrated out of fold, fitted to all, refitted for intervals."""
+    """One learner, tuned in the folds, recalibrated out of fold, fitted to all, refitted for intervals.
+
+    Where whole recipes already run on threads of their own, `threads=1` keeps each on its own, silently.
+    """
     used = learner_predictors(learner, predictors)
     data = Development(data.outcome, data.X[[p.name for p in used]], data.y, data.weights, data.patients, data.folds)
     tried = settings(learner, grid)
-    margins = _out_of_fold_margins(data, learner, used, tried, seed)
+    margins = _out_of_fold_margins(data, learner, used, tried, seed, threads)
     losses = [log_losses(data.y, margin) for margin in margins]
     chosen = simplest_within_one_standard_error(losses, data.weights, data.patients)
     setting = tried[chosen]
@@ -185,25 +168,28 @@ def learn(
             {**tried[i], "log_loss": float(rounded(np.average(losses[i], weights=data.weights)))}
             for i in range(len(tried))
         ),
-        refits=_refits(data, learner, used, setting, refits, seed) if learner in CANDIDATES else (),
+        refits=_refits(data, learner, used, setting, refits, seed, threads) if learner in CANDIDATES else (),
     )
 
 
 def _out_of_fold_margins(
-    data: Development, learner: str, predictors: list[Predictor], tried: list[dict[str, Any]], seed: int
+    data: Development,
+    learner: str,
+    predictors: list[Predictor],
+    tried: list[dict[str, Any]],
+    seed: int,
+    threads: int,
 ) -> list[Floats]:
-    margins = [np.zeros(len(data.y)) for _ in tried]
-    jobs = [(place, fold) for place in range(len(tried)) for fold in np.unique(data.folds)]
+    margins = np.zeros((len(tried), len(data.y)))
 
-    def fill(job: tuple[int, int]) -> None:
-        place, fold = job
+    def fill(fold: int) -> None:
         inside, outside = np.flatnonzero(data.folds != fold), np.flatnonzero(data.folds == fold)
         part = data.rows(inside)
-        fitted = fit(estimator(learner, tried[place], predictors, seed), part.X, part.y, part.weights)
-        margins[place][outside] = log_odds(fitted, data.X.iloc[outside])
+        unfitted = [estimator(learner, setting, predictors, seed) for setting in tried]
+        margins[:, outside] = log_odds_of_all(fit_all(unfitted, part.X, part.y, part.weights), data.X.iloc[outside])
 
-    in_threads(fill, jobs, f"{data.outcome}: {learner}, settings in folds")
-    return margins
+    in_threads(fill, np.unique(data.folds), f"{data.outcome}: {learner}, settings in folds", threads)
+    return list(margins)
 
 
 def _refits(
@@ -213,25 +199,36 @@ def _refits(
     setting: Mapping[str, Any],
     n: int,
     seed: int,
+    threads: int,
 ) -> tuple[FittedModel, ...]:
-    """Refits on bootstraps of patients, hyperparameters fixed: a drawn patient brings all cases along."""
-    patients, owner = np.unique(data.patients, return_inverse=True)
-    of_patient = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])
+    """Refits on bootstraps of patients, hyperparameters fixed."""
 
-    def refit(number: int) -> FittedModel:
-        rng = np.random.default_rng([seed, number])
-        drawn = rng.integers(0, len(patients), len(patients))
-        rows = np.concatenate([of_patient[patient] for patient in drawn])
+    def refit(rows: NDArray[np.intp]) -> FittedModel:
         part = data.rows(rows)
         return fitted_model(fit(estimator(learner, setting, predictors, seed), part.X, part.y, part.weights))
 
-    return tuple(in_threads(refit, range(n), f"{data.outcome}: {learner}, refits"))
+    draws = patient_resamples(data.patients, n, seed)
+    return tuple(in_threads(refit, draws, f"{data.outcome}: {learner}, refits", threads))
 
 
-def in_threads(work: Callable[[T], R], jobs: Iterable[T], what: str) -> list[R]:
-    """The work done on two threads, in order, under a progress bar."""
+def patient_resamples(patients: NDArray[Any], n: int, seed: int) -> list[NDArray[np.intp]]:
+    """Rows of n bootstraps of patients: a drawn patient brings all cases along, as often as drawn."""
+    distinct, owner = np.unique(patients, return_inverse=True)
+    of_patient = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])
+
+    def rows(number: int) -> NDArray[np.intp]:
+        drawn = np.random.default_rng([seed, number]).integers(0, len(distinct), len(distinct))
+        return np.concatenate([of_patient[patient] for patient in drawn])
+
+    return [rows(number) for number in range(n)]
+
+
+def in_threads(work: Callable[[T], R], jobs: Iterable[T], what: str, threads: int = THREADS) -> list[R]:
+    """The work done on so many threads, in order, under a progress bar; on one, here and silently."""
     listed = list(jobs)
-    with ThreadPoolExecutor(THREADS) as pool:
+    if threads == 1:
+        return [work(job) for job in listed]
+    with ThreadPoolExecutor(threads) as pool:
         return list(tqdm(pool.map(work, listed), total=len(listed), desc=what, leave=False, disable=None))
 
 
@@ -248,3 +245,10 @@ def simplest_within_one_standard_error(losses: Sequence[Floats], weights: Floats
         if (difference.mean or 0.0) <= (difference.standard_error or 0.0):
             return place
     return best
+
+
+def chosen_learner(learned: Mapping[str, Learned], data: Development) -> str:
+    """The simplest candidate within one standard error of the best, out of fold."""
+    candidates = [learner for learner in CANDIDATES if learner in learned]
+    losses = [learned[learner].losses for learner in candidates]
+    return candidates[simplest_within_one_standard_error(losses, data.weights, data.patients)]

@@ -8,7 +8,7 @@ import shap
 from features.errors import ParamsError
 from features.predictors import predictor
 from models.fitted import LinearModel, TreeModel
-from models.learners import LEARNERS, estimator, fit, fitted_model, log_odds, settings
+from models.learners import LEARNERS, estimator, fit, fit_all, fitted_model, log_odds, log_odds_of_all, settings
 
 
 @pytest.mark.parametrize("setting", [{"C": 0.01}, {"C": 1.0}])
@@ -126,3 +126,24 @@ def test_log_odds_of_a_pipeline_and_of_its_stored_model_agree(development, predi
     np.testing.assert_allclose(
         fitted_model(pipeline).log_odds(development.X), log_odds(pipeline, development.X), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_settings_fitted_together_are_those_fitted_alone_to_the_bit(development, predictors, grids, learner):
+    """The encoding and, of trees, the first rounds are shared: that must save time and nothing else."""
+    rounds = {"n_rounds": [30, 10, 20], "max_depth": [2, 3]} if learner == "xgboost" else {}
+    tried = settings(learner, grids.get(learner, {}) | rounds)
+    used = [] if learner == "prevalence" else predictors
+    known, asked = development.rows(np.arange(800)), development.X.iloc[800:]
+
+    def unfitted(setting):
+        return estimator(learner, setting, used, seed=3)
+
+    together = fit_all([unfitted(setting) for setting in tried], known.X, known.y, known.weights)
+    alone = [fit(unfitted(setting), known.X, known.y, known.weights) for setting in tried]
+    for a, b, odds in zip(together, alone, log_odds_of_all(together, asked), strict=True):
+        np.testing.assert_array_equal(odds, log_odds(b, asked))
+        if learner == "xgboost":
+            assert fitted_model(a).booster.num_boosted_rounds() == fitted_model(b).booster.num_boosted_rounds()
+        else:
+            assert fitted_model(a).as_json() == fitted_model(b).as_json()

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from features.errors import LeakError, OutcomeError
+from models.censoring import censoring_weights
 from models.fitted import sigmoid
 from models.guards import refuse_leak, single_aurocs
 from models.metrics import auroc
 from models.training import (
     Development,
-    censoring_weights,
     fitted_recalibration,
     in_threads,
     learn,
@@ -64,13 +64,13 @@ def test_no_case_is_predicted_by_a_model_that_saw_its_patient(development, predi
     import models.training as training
 
     seen = []
-    original = training.fit
+    original = training.fit_all
 
-    def watched(pipeline, X, y, weights):
+    def watched(pipelines, X, y, weights):
         seen.append(set(X.index))
-        return original(pipeline, X, y, weights)
+        return original(pipelines, X, y, weights)
 
-    monkeypatch.setattr(training, "fit", watched)
+    monkeypatch.setattr(training, "fit_all", watched)
     learn(development, "logistic", predictors, {"C": 0.1}, refits=2, seed=1)
     patient_of = dict(zip(development.X.index, development.patients, strict=True))
     for fold in np.unique(development.folds):
