@@ -136,6 +136,120 @@ def registry(out: Path, cases: int | None, seed: int | None, truth: Path | None,
 
 
 @cli.command()
+@click.option("--outcome", help="Only the decisions of this outcome.")
+@click.option("--line", "number", type=int, help="One line in full: rule, conditions, figures, hashes.")
+@click.option(
+    "--ledger", type=click.Path(path_type=Path, dir_okay=False),
+    help="Another ledger, such as one that a run in MLflow carries.  [default: that beside the store]",
+)  # fmt: skip
+def promotions(outcome: str | None, number: int | None, ledger: Path | None) -> None:
+    """Which model became champion, which was refused, by whom and why. Refuses a ledger whose chain is broken."""
+    from pipeline.promotions import promotion_lines
+
+    for line in promotion_lines(ledger, outcome, number):
+        click.echo(line)
+
+
+STORE = click.option(
+    "--store", type=click.Path(path_type=Path, dir_okay=False),
+    help="The prediction record.  [default: record.store in params.yaml]",
+)  # fmt: skip
+
+
+@cli.command()
+@click.argument("store", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--head", "heads", multiple=True, metavar="DIGEST", help="One that must still be there. May be repeated.")
+def verify(store: Path | None, heads: tuple[str, ...]) -> None:
+    """Does the chain of the prediction record hold? Every link and every content; prints its head."""
+    from pipeline.prediction_record import commands
+
+    click.echo(commands.verify(store, heads))
+
+
+@cli.command()
+@click.argument("prediction_id")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("explanation"), show_default=True,
+    help="Folder for the waterfall pictures.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="What is stored, as JSON, and no picture.")
+@STORE
+def show(prediction_id: str, out: Path, as_json: bool, store: Path | None) -> None:
+    """A past answer again, without its model. Prints a patient's values: for those entitled to look."""
+    from pipeline.prediction_record import commands
+
+    click.echo(commands.show(store, prediction_id, out, as_json))
+
+
+@cli.command()
+@click.option("--case", help="Erase every prediction of this case_id.")
+@click.option("--patient", help="Erase every prediction of this patient_id.")
+@click.option("--prediction", metavar="PREDICTION_ID", help="Erase this one.")
+@click.option("--reason", default="on request", show_default=True, help="Kept in the record; name no person.")
+@STORE
+def erase(case: str | None, patient: str | None, prediction: str | None, reason: str, store: Path | None) -> None:
+    """Erase a person's content from the prediction record. The chain still verifies."""
+    from pipeline.prediction_record import commands
+
+    click.echo(commands.erase(store, case=case, patient=patient, prediction=prediction, reason=reason))
+
+
+@cli.command()
+@click.argument("follow_up", type=click.Path(path_type=Path))
+@STORE
+@ENCODING
+@SEPARATOR
+def outcomes(follow_up: Path, store: Path | None, encoding: str, separator: str) -> None:
+    """Attach what became of the cases, by case_id; a corrected file adds to what was attached before."""
+    from pipeline.prediction_record import commands
+
+    click.echo(commands.outcomes(store, follow_up, encoding=encoding, separator=separator))
+
+
+@cli.command()
+@STORE
+@click.option("--every", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Go on until stopped.")
+@click.option("--with-parent", is_flag=True, help="With --every: stop when the process that started this one ends.")
+def export(store: Path | None, every: float | None, with_parent: bool) -> None:
+    """Take what is pending in the prediction record to MLflow, as traces of the models."""
+    from pipeline.prediction_record import commands
+
+    click.echo(commands.export(store, every=every, with_parent=with_parent))
+
+
+@cli.command()
+@STORE
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("monitor"), show_default=True,
+    help="Folder for tables and pictures.",
+)  # fmt: skip
+@click.option(
+    "--reference", type=click.Path(path_type=Path, dir_okay=False),
+    help="Distributions that `backcast drift-reference` wrote; without them drift is not judged.",
+)  # fmt: skip
+def monitor(store: Path | None, out: Path, reference: Path | None) -> None:
+    """Are the answers right, and the cases still those of development? An alarm is exit status 23."""
+    from pipeline.prediction_record import commands
+
+    click.echo(commands.monitor(store, out, reference))
+
+
+@cli.command("drift-reference")
+@CASES
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON file for the distributions."
+)
+@MODEL
+@ENCODING
+@SEPARATOR
+def drift_reference(cases: Path, out: Path, models: tuple[str, ...], encoding: str, separator: str) -> None:
+    """Distributions of predictors and risks in a file of cases, such as those of development, for `monitor`."""
+    from pipeline.prediction_record import commands
+
+    click.echo(commands.drift_reference(cases, out, models, encoding=encoding, separator=separator))
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("docs"))
 def reference(folder: Path) -> None:
     """The reference pages that are made from the dictionary and the knowledge tables."""

@@ -52,14 +52,10 @@ class IngestParams:
 
 @dataclass(frozen=True, kw_only=True)
 class CohortStageParams(CohortParams):
-    anticipated_c_statistic: float
     outcomes: dict[str, OutcomeParams]
 
     def __post_init__(self) -> None:
-        problems = _unknown("cohort.outcomes", self.outcomes, outcome_names())
-        if not 0.5 < self.anticipated_c_statistic < 1:
-            problems.append("cohort.anticipated_c_statistic must lie in (0.5, 1)")
-        _refuse(problems)
+        _refuse(_unknown("cohort.outcomes", self.outcomes, outcome_names()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +68,20 @@ class SplitParams:
         problems = _out_of_range("split", self, {"seed": (0, math.inf), "folds": (2, 50)})
         if self.test_centres == []:
             problems.append("split.test_centres names no centre")
+        _refuse(problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppraiseParams:
+    seed: int
+    anticipated_c_statistic: float
+    overrule_sample_size: list[str]
+
+    def __post_init__(self) -> None:
+        problems = _out_of_range("appraise", self, {"seed": (0, math.inf)})
+        problems += _unknown("appraise.overrule_sample_size", self.overrule_sample_size, outcome_names())
+        if not 0.5 < self.anticipated_c_statistic < 1:
+            problems.append("appraise.anticipated_c_statistic must lie in (0.5, 1)")
         _refuse(problems)
 
 
@@ -150,14 +160,52 @@ class TrainParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValidateParams:
+    seed: int
+    resamples: int
+    optimism_outcomes: list[str]
+
+    def __post_init__(self) -> None:
+        problems = _out_of_range("validate", self, {"seed": (0, math.inf), "resamples": (2, 10_000)})
+        problems += _unknown("validate.optimism_outcomes", self.optimism_outcomes, outcome_names())
+        _refuse(problems)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateParams:
     seed: int
     thresholds: list[float]
+    main_threshold: dict[str, float]
+    response_percentiles: list[float]
 
     def __post_init__(self) -> None:
         problems = _out_of_range("evaluate", self, {"seed": (0, math.inf)})
         if not self.thresholds or not all(0 < threshold < 1 for threshold in self.thresholds):
             problems.append("evaluate.thresholds must all lie in (0, 1)")
+        problems += _unknown("evaluate.main_threshold", self.main_threshold, outcome_names())
+        problems += [
+            f"evaluate.main_threshold.{outcome} must be one of evaluate.thresholds, got {threshold:g}"
+            for outcome, threshold in self.main_threshold.items()
+            if threshold not in self.thresholds
+        ]
+        if not _is_interval(self.response_percentiles, 0, 100):
+            problems.append("evaluate.response_percentiles must be two numbers that rise within 0 to 100")
+        _refuse(problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubgroupsParams:
+    by: list[str]
+    bands: dict[str, list[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = [f"subgroups.by names {name} twice" for name in sorted({n for n in self.by if self.by.count(n) > 1})]
+        problems += _unknown("subgroups.bands", self.bands, self.by)
+        problems += [
+            f"subgroups.bands.{name} must hold numbers that rise, got {ends}"
+            for name, ends in self.bands.items()
+            if not ends or sorted(set(ends)) != ends
+        ]
         _refuse(problems)
 
 
@@ -189,9 +237,45 @@ class ExplainParams:
 @dataclass(frozen=True, kw_only=True)
 class RegisterParams:
     promote_beyond_standard_errors: float
+    most_net_benefit_lost: float
+    calibration_slope: list[float]
 
     def __post_init__(self) -> None:
-        _refuse(_out_of_range("register", self, {"promote_beyond_standard_errors": (0, 10)}))
+        ranges: dict[str, tuple[float, float]] = {
+            "promote_beyond_standard_errors": (0, 10),
+            "most_net_benefit_lost": (0, 1),
+        }
+        problems = _out_of_range("register", self, ranges)
+        is_interval = _is_interval(self.calibration_slope, 0, math.inf)
+        if not (is_interval and self.calibration_slope[0] < 1 < self.calibration_slope[1]):
+            problems.append("register.calibration_slope must be two numbers, the ideal of 1 between them")
+        _refuse(problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordParams:
+    store: str
+    log_inputs: bool
+
+    def __post_init__(self) -> None:
+        _refuse([] if self.store.strip() else ["record.store names no file"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorParams:
+    minimum_predictions: int
+    minimum_known: int
+    calibration_intercept: float
+    stability_index: float
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "minimum_predictions": (20, math.inf),
+            "minimum_known": (20, math.inf),
+            "calibration_intercept": (0, 5),
+            "stability_index": (0, 10),
+        }
+        _refuse(_out_of_range("monitor", self, ranges))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,11 +326,16 @@ class Params:
     cohort: CohortStageParams
     derive: BuilderParams
     split: SplitParams
+    appraise: AppraiseParams
     train: TrainParams
+    validate: ValidateParams
     evaluate: EvaluateParams
+    subgroups: SubgroupsParams
     builders: BuildersParams
     explain: ExplainParams
     register: RegisterParams
+    record: RecordParams
+    monitor: MonitorParams
     worth: WorthParams
 
 
@@ -289,6 +378,11 @@ def load_params(path: Path = paths.PARAMS) -> Params:
             f"train.outcomes names {outcome}, which cohort.outcomes does not define"
             for outcome in params.train.outcomes
             if outcome not in params.cohort.outcomes
+        ]
+        problems += [
+            f"evaluate.main_threshold says nothing of {outcome}"
+            for outcome in params.train.outcomes
+            if outcome not in params.evaluate.main_threshold
         ]
         if params.registry.seed in params.builders.seeds:
             problems.append(
@@ -360,6 +454,10 @@ def _fits(kind: Any, raw: Any) -> bool:
 def _wrong_type(kind: Any, raw: Any, where: str, problems: list[str]) -> None:
     name = getattr(kind, "__name__", str(kind)) if typing.get_origin(kind) is None else str(kind)
     problems.append(f"{where} must be {name.replace('typing.', '')}, got {raw!r}")
+
+
+def _is_interval(values: list[float], least: float, most: float) -> bool:
+    return len(values) == 2 and least <= values[0] < values[1] <= most
 
 
 def _unknown(where: str, names: typing.Iterable[str], known: typing.Sequence[str]) -> list[str]:

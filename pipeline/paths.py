@@ -6,6 +6,7 @@ their own makes, stand beside those of the models in `evaluate`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
@@ -24,21 +25,40 @@ FIDELITY_PICTURE = DATA / "fidelity" / "fidelity.png"
 COHORT_CASES = DATA / "cohort" / "cases.parquet"
 OUTCOMES = DATA / "cohort" / "outcomes.parquet"
 FLOW = DATA / "cohort" / "flow.csv"
-SAMPLE_SIZE = DATA / "cohort" / "sample_size.csv"
 FEATURES = DATA / "derive" / "features.parquet"
 SPLIT = DATA / "split" / "split.parquet"
+SAMPLE_SIZE = DATA / "appraise" / "sample_size.csv"
+DIAGNOSTICS = DATA / "appraise" / "diagnostics.csv"
+GUARDS = DATA / "appraise" / "guards.csv"
+LEARNERS = DATA / "appraise" / "learners.json"
 TRAIN = DATA / "train"
+VALIDATE = DATA / "validate"
 PREDICT = DATA / "predict"
 PUBLISHED_COVERAGE = PREDICT / "published_coverage.csv"
 METRICS = DATA / "evaluate" / "metrics.json"
 PLOTS = DATA / "evaluate" / "plots"
 SAME_CASES = DATA / "evaluate" / "same_cases.json"
+METRICS_SUMMARY = DATA / "evaluate" / "summary.json"
+WEIGHTED = DATA / "evaluate" / "weighted.json"
+COMPARISONS = DATA / "evaluate" / "comparisons.json"
+WITHHELD = DATA / "evaluate" / "withheld.json"
+SUBGROUPS = DATA / "subgroups" / "subgroups.json"
+FLAG_RATES = DATA / "subgroups" / "flag_rates.csv"
+COMPLETENESS = DATA / "completeness" / "completeness.json"
+STABILITY = DATA / "stability" / "stability.json"
 BUILDERS = DATA / "evaluate" / "builders.json"
 BUILDER_TABLES = DATA / "evaluate" / "builders"
 EXPLAIN = DATA / "explain"
 REPORT = DATA / "report" / "report.html"
+MODEL_CARD = DATA / "report" / "model_card.html"
+TRIPOD_AI = DATA / "report" / "tripod_ai.csv"
+SOURCE_ATTRIBUTES = DATA / "report" / "source_attributes.csv"
 WORTH = DATA / "worth" / "worth.csv"
 WORTH_SUMMARY = DATA / "worth" / "summary.json"
+
+SQLITE = "sqlite:///"
+STORE = f"{SQLITE}mlflow.db"
+PROMOTIONS = Path("promotions.jsonl")
 
 REFERENCE_DICTIONARY = Path("docs") / "dictionary.md"
 
@@ -55,8 +75,36 @@ def out_of_fold(outcome: str) -> Path:
     return TRAIN / outcome / "out_of_fold.parquet"
 
 
+def left_out(outcome: str) -> Path:
+    return VALIDATE / outcome / "left_out.parquet"
+
+
+def internal_external(outcome: str) -> Path:
+    return VALIDATE / outcome / "internal_external.json"
+
+
+def pooled_metrics(outcome: str) -> Path:
+    return VALIDATE / outcome / "pooled.json"
+
+
+def optimism(outcome: str) -> Path:
+    return VALIDATE / outcome / "optimism.json"
+
+
+def forest(outcome: str) -> Path:
+    return VALIDATE / outcome / "forest.png"
+
+
 def predictions(outcome: str) -> Path:
     return PREDICT / f"{outcome}.parquet"
+
+
+def subgroup_forest(outcome: str) -> Path:
+    return SUBGROUPS.with_name(f"forest_{outcome}.png")
+
+
+def stability_picture(outcome: str) -> Path:
+    return STABILITY.with_name(f"{outcome}.png")
 
 
 def curves(kind: str) -> Path:
@@ -72,3 +120,17 @@ def builder_table(name: str) -> Path:
 def worth_picture(learner: str) -> Path:
     """What the builders are worth to one learner: trees in `worth.png`, others by name."""
     return DATA / "worth" / ("worth.png" if learner == "xgboost" else f"worth_{learner}.png")
+
+
+def store_uri() -> str:
+    """The tracking store: that of `MLFLOW_TRACKING_URI`, else a file in the root of the repository."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or STORE
+
+
+def promotions() -> Path:
+    """The ledger of promotions: beside a store that is a file, since both tell of the same champions.
+
+    With a store on a server it is in the root of the repository.
+    """
+    store = store_uri()
+    return Path(store.removeprefix(SQLITE)).with_name(PROMOTIONS.name) if store.startswith(SQLITE) else PROMOTIONS

@@ -20,9 +20,11 @@ from pipeline import paths
 from pipeline.params import load_params
 
 STAGES = (
-    "registry", "ingest", "fidelity", "cohort", "derive", "split", "train", "predict", "evaluate", "builders",
-    "explain", "report", "register",
+    "registry", "ingest", "fidelity", "cohort", "derive", "split", "appraise", "train", "validate", "predict",
+    "evaluate", "subgroups", "completeness", "stability", "builders", "explain", "report", "register",
 )  # fmt: skip
+OF_AN_OUTCOME = ("train", "validate")
+"""Run once for each outcome."""
 EXPERIMENTS = ("worth",)
 """Stages that cost minutes and that no other waits for: `dvc repro pipeline/experiments/dvc.yaml`."""
 
@@ -68,10 +70,10 @@ def _filled_in(dep: str, values: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Exit status: that of the error's kind, 0 when all went well."""
-    wanted = 2 if arguments[:1] == ["train"] else 1
+    wanted = 2 if arguments[:1] and arguments[0] in OF_AN_OUTCOME else 1
     if len(arguments) != wanted or arguments[0] not in STAGES + EXPERIMENTS:
         print(
-            "usage: pipeline/run_stage STAGE, or pipeline/run_stage train OUTCOME; "
+            f"usage: pipeline/run_stage STAGE, or for {' and '.join(OF_AN_OUTCOME)} pipeline/run_stage STAGE OUTCOME; "
             f"stages: {', '.join(STAGES + EXPERIMENTS)}",
             file=sys.stderr,
         )

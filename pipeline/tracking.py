@@ -11,6 +11,7 @@ import importlib.metadata
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features.dictionary import load_dictionary
 from features.errors import TrackingError
+from pipeline import paths
 from pipeline.files import read_json, write_json
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -41,7 +43,6 @@ from mlflow.types import ColSpec, DataType, Schema  # noqa: E402
 Client = MlflowClient
 """The client of a store, for those who get one from `store()`."""
 
-DEFAULT_STORE = "sqlite:///mlflow.db"
 TRAINING, SCORING = "backcast", "backcast-scores"
 CHAMPION = "champion"
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -57,7 +58,7 @@ def model_name(outcome: str) -> str:
 @contextmanager
 def store() -> Iterator[MlflowClient]:
     """A client of the tracking store; what it cannot do becomes a `TrackingError` that names the store."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    uri = paths.store_uri()
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
@@ -159,16 +160,15 @@ def log_model_run(
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
     files: Mapping[str, Path],
-) -> Any:
-    """One run for one chosen model: parameters, metrics, pictures, and the model as a new version."""
+) -> str:
+    """One run for one chosen model: parameters, metrics, files by name, and the model as a new version."""
     head = read_json(bundle / "bundle.json")
     mlflow.set_experiment(TRAINING)
     with mlflow.start_run(run_name=outcome):
         mlflow.set_tags({"outcome": outcome, "bundle_sha256": sha256, **tags})
         mlflow.log_params({key: str(value)[:500] for key, value in params.items()})
         mlflow.log_metrics(dict(metrics))
-        for place, path in files.items():
-            mlflow.log_artifact(str(path), place)
+        _log_files(files)
         logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path("pipeline") / "served_model.py"),
@@ -179,7 +179,16 @@ def log_model_run(
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
             registered_model_name=model_name(outcome),
         )
-    return logged.registered_model_version
+    return str(logged.registered_model_version)
+
+
+def _log_files(files: Mapping[str, Path]) -> None:
+    """Files under the names given, whatever they are called at home."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path in files.items():
+            (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, Path(folder) / name)
+        mlflow.log_artifacts(folder)
 
 
 def describe_version(client: MlflowClient, outcome: str, version: str, head: Mapping[str, Any], sha256: str) -> None:
@@ -226,10 +235,10 @@ def predictions_elsewhere(version_uri: str, cases: pd.DataFrame) -> pd.Series:
 
 
 def _absolute(uri: str) -> str:
-    relative = uri.removeprefix("sqlite:///")
+    relative = uri.removeprefix(paths.SQLITE)
     if relative == uri or relative.startswith("/"):
         return uri
-    return f"sqlite:///{Path(relative).resolve()}"
+    return f"{paths.SQLITE}{Path(relative).resolve()}"
 
 
 def log_batch(

@@ -1,4 +1,4 @@
-"""Stage ``cohort``: who is in the study, what became of them, and whether they are enough."""
+"""Stage ``cohort``: who is in the study and what became of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from features.cohort import cohort_flow, outcome_flow
 from features.dictionary import load_dictionary
 from features.errors import CohortError
 from features.outcomes import outcome_labels
-from features.predictors import candidate_predictors, n_parameters
-from models.sample_size import r2_from_c_statistic, riley_development_size
 from pipeline import paths
 from pipeline.files import read_cases, write_table
 from pipeline.params import Params
@@ -29,29 +27,3 @@ def run(params: Params) -> None:
     write_table(cases[known], paths.COHORT_CASES)
     write_table(labels, paths.OUTCOMES)
     write_table(flow, paths.FLOW)
-    write_table(sample_sizes(labels, params), paths.SAMPLE_SIZE)
-
-
-def sample_sizes(labels: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """Riley's sample size for each outcome against what there is, before anything is fitted.
-
-    A lower bound: it is for penalised regression, and trees need more.
-    """
-    c_statistic = params.cohort.anticipated_c_statistic
-    rows = []
-    for outcome in params.train.outcomes:
-        known = labels[outcome].dropna()
-        used = n_parameters(candidate_predictors(outcome, params.train.max_parameters[outcome]))
-        row = {
-            "outcome": outcome,
-            "candidate_parameters": used,
-            "cases_with_outcome_known": len(known),
-            "events": int(known.sum()),
-            "anticipated_c_statistic": c_statistic,
-        }
-        if 0 < known.mean() < 1:
-            r2 = r2_from_c_statistic(c_statistic, float(known.mean()))
-            needed = riley_development_size(used, float(known.mean()), r2).n_cases
-            row |= {"r2_cox_snell": round(r2, 4), "needed_cases": needed, "is_enough": len(known) >= needed}
-        rows.append(row)
-    return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Stage ``predict``: the risk of every test case, by every learner of every outcome.
+"""Stage ``predict``: the risk of every test case, by every learner that was trained on its outcome.
 
 The published equations have no fit and so no folder under `train`: their rows are made here, for the cases
 to which one applies and no others. `published_coverage.csv` counts the others, with what was wanting.
@@ -14,7 +14,7 @@ from models.published_facts import PUBLISHED
 from models.published_risk import coverage, published_outcomes, published_risk
 from models.splitting import TEST_SETS
 from pipeline import paths
-from pipeline.files import read_cases, write_table
+from pipeline.files import read_cases, read_json, write_table
 from pipeline.params import Params
 
 NOTHING_COVERED = pd.DataFrame(columns=["outcome", "diagnosis", "answer", "input", "cases"], dtype=object)
@@ -39,7 +39,8 @@ def run(params: Params) -> None:
             }
         )
         tables = []
-        for learner in params.train.learners:
+        trained = read_json(paths.choice(outcome))["learners"]
+        for learner in [name for name in params.train.learners if name in trained]:
             predictor = RiskPredictor.load(paths.learner_folder(outcome, learner))
             tables.append(about.assign(learner=learner, risk=predictor.risk(cases, features).to_numpy()))
         if outcome in published_outcomes():

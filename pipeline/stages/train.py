@@ -12,34 +12,33 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import provenance
-from features.outcomes import DAYS_PER_MONTH, horizon_months, outcome_label
-from features.predictors import candidate_predictors, predictor_frame
+from features.outcomes import horizon_months, outcome_label
 from models.bundle import Bundle, write_bundle
 from models.encoding import rounded
+from models.estimates import paired_difference
 from models.guards import refuse_leak
 from models.learners import CANDIDATES
-from models.metrics import paired_difference
-from models.splitting import refuse_shared_patients
-from models.training import Development, Learned, censoring_weights, learn, simplest_within_one_standard_error
+from models.training import Development, Learned, chosen_learner, learn
 from pipeline import paths
+from pipeline.development import carried, development
 from pipeline.files import read_cases, write_json, write_table
 from pipeline.params import Params
 
 
 def run(params: Params, outcome: str) -> None:
     cases = read_cases(paths.COHORT_CASES)
-    data = development(cases, params, outcome)
-    predictors = candidate_predictors(outcome, params.train.max_parameters[outcome])
+    can = carried(outcome)
+    data = development(cases, outcome, can.predictors)
     learned = {
         learner: learn(
             data,
             learner,
-            predictors,
+            can.predictors,
             params.train.grid(learner),
             refits=params.train.refits,
             seed=params.train.seed,
         )
-        for learner in params.train.learners
+        for learner in can.learners
     }
     if outcome not in params.train.overrule_leak_alarm:
         out_of_fold_odds = {learner: result.out_of_fold for learner, result in learned.items()}
@@ -51,30 +50,6 @@ def run(params: Params, outcome: str) -> None:
         write_bundle(bundle, paths.learner_folder(outcome, learner))
     write_json(choice(learned, data), paths.choice(outcome))
     write_table(out_of_fold(learned, data), paths.out_of_fold(outcome))
-
-
-def development(cases: pd.DataFrame, params: Params, outcome: str) -> Development:
-    """The development cases whose outcome is known, or weighted for where it is censored."""
-    split = read_cases(paths.SPLIT)
-    refuse_shared_patients(split)
-    labels = read_cases(paths.OUTCOMES)
-    is_development = split["set"] == "development"
-    y = labels[outcome].to_numpy(dtype=np.float64)
-    weights = np.where(np.isnan(y), 0.0, 1.0)
-    if f"{outcome}_days" in labels.columns:
-        inside = is_development.to_numpy()
-        days = labels[f"{outcome}_days"].to_numpy(dtype=np.float64)
-        weights[inside] = censoring_weights(days[inside], y[inside], horizon_months(outcome) * DAYS_PER_MONTH)
-    used = is_development.to_numpy() & (weights > 0)
-    names = [p.name for p in candidate_predictors(outcome, params.train.max_parameters[outcome])]
-    return Development(
-        outcome=outcome,
-        X=predictor_frame(cases, read_cases(paths.FEATURES), names)[used],
-        y=y[used],
-        weights=weights[used],
-        patients=split["patient_id"].to_numpy(dtype=str)[used],
-        folds=split["fold"].to_numpy()[used],
-    )
 
 
 def as_bundle(result: Learned, data: Development, params: Params, outcome: str, made_from: str) -> Bundle:
@@ -104,7 +79,7 @@ def choice(learned: dict[str, Learned], data: Development) -> dict:
     """Which learner is chosen and why: the simplest candidate within one standard error of the best."""
     candidates = [learner for learner in CANDIDATES if learner in learned]
     losses = [learned[learner].losses for learner in candidates]
-    chosen = candidates[simplest_within_one_standard_error(losses, data.weights, data.patients)]
+    chosen = chosen_learner(learned, data)
     best = candidates[int(np.argmin([np.average(loss, weights=data.weights) for loss in losses]))]
     compared = {}
     for learner, result in learned.items():

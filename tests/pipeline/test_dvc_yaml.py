@@ -23,11 +23,14 @@ DRAWING = {"registry", "builders", "worth"}
 """Stages that draw virtual cases, and so come upon their truth. No stage that trains a model is among them."""
 JUDGING = {"fidelity"}
 """Stages that read the truth of the registry, to hold it against published figures. None trains a model either."""
+OF_COMMANDS = {"record", "monitor"}
+"""Sections of `params.yaml` that no stage reads."""
 BESIDE_THE_CODE = {
     "templates": "pipeline/templates",
     "served_model.py": "pipeline/served_model.py",
     "published_tables": "models/published_tables",
     "body_outline.csv": "models/body_outline.csv",
+    "probast.csv": "models/probast.csv",
 }
 """What a module names as a file and does not import: by the word that names it."""
 
@@ -135,8 +138,8 @@ def test_every_parameter_of_a_stage_is_in_params_yaml(stage):
 
 
 def test_every_section_of_params_yaml_belongs_to_its_stage():
-    assert set(PARAMS) <= set(DVC)
-    for section in PARAMS:
+    assert set(PARAMS) - OF_COMMANDS <= set(DVC)
+    for section in set(PARAMS) - OF_COMMANDS:
         assert any(name.split(".")[0] == section for name in entries(section, "params")), section
 
 

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from features.outcomes import OutcomeParams
 from models.drawing import LEARNER_STYLES, performance_panels
 from models.metrics import auroc
 from pipeline import paths
-from pipeline.files import read_table, write_table
-from pipeline.report_tables import coverage_lines, same_case_rows
+from pipeline.files import read_table, write_json, write_table
+from pipeline.reporting.performance_tables import coverage_lines, same_case_rows
 from pipeline.stages import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,8 @@ def predictions(n: int = 400, outcome: str = "not_improved_12m", covered: str = 
             "case_id": [f"C{i:04d}" for i in range(n)],
             "outcome": outcome,
             "test_set": np.where(np.arange(n) % 2, "temporal", "geographic"),
+            "patient_id": [f"P{i:04d}" for i in range(n)],
+            "weight": 1.0,
             "diagnosis": np.where(np.arange(n) % 4 < 2, "disc_herniation", "spondylolisthesis"),
             "y_true": (rng.random(n) < 1 / (1 + np.exp(1 - margin))).astype(float),
         }
@@ -85,14 +88,35 @@ def evaluated(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcomes = ["failure_12m", "not_improved_12m"]
     rows = predictions(outcome="failure_12m")
+    with_comparator = predictions()
     write_table(rows[rows["learner"] == "logistic"].reset_index(drop=True), paths.predictions("failure_12m"))
-    write_table(predictions(), paths.predictions("not_improved_12m"))
-    params = SimpleNamespace(
-        train=SimpleNamespace(outcomes=outcomes, learners=["logistic"]),
-        evaluate=SimpleNamespace(thresholds=THRESHOLDS, seed=1),
+    write_table(with_comparator, paths.predictions("not_improved_12m"))
+    for outcome in outcomes:
+        write_json({"chosen": "logistic", "learners": {"logistic": {}}}, paths.choice(outcome))
+    about = with_comparator.drop_duplicates("case_id").set_index("case_id")
+    split = about[["patient_id"]].assign(set=about["test_set"], fold=-1)
+    cases = about[["diagnosis"]].assign(
+        odi=40.0, age_years=50.0, centre_id="centre", index_date=pd.Timestamp("2020-06-01")
     )
-    evaluate.run(params)
+    write_table(split, paths.SPLIT)
+    write_table(cases, paths.COHORT_CASES)
+    write_table(cases[[]], paths.FEATURES)
+    write_table(pd.DataFrame(dict.fromkeys(outcomes, about["y_true"])), paths.OUTCOMES)
+    evaluate.run(small_params(outcomes))
     return tmp_path
+
+
+def small_params(outcomes: list[str]) -> SimpleNamespace:
+    return SimpleNamespace(
+        cohort=SimpleNamespace(outcomes={outcome: OutcomeParams(baseline_floor=10.0) for outcome in outcomes}),
+        train=SimpleNamespace(outcomes=outcomes, learners=["logistic"], max_parameters=dict.fromkeys(outcomes, 10)),
+        evaluate=SimpleNamespace(
+            thresholds=THRESHOLDS,
+            seed=1,
+            main_threshold=dict.fromkeys(outcomes, 0.3),
+            response_percentiles=[1.0, 99.0],
+        ),
+    )
 
 
 def test_the_stage_measures_the_comparator_where_there_is_one(evaluated):
@@ -106,6 +130,18 @@ def test_the_stage_measures_the_comparator_where_there_is_one(evaluated):
     same = json.loads((evaluated / paths.SAME_CASES).read_text())
     assert same["failure_12m"] == {}
     assert set(same["not_improved_12m"]) == {"published"}
+
+
+def test_the_chosen_learner_is_compared_with_the_comparator_on_its_cases(evaluated):
+    compared = json.loads((evaluated / paths.COMPARISONS).read_text())
+    assert compared["failure_12m"] == {"temporal": {}, "geographic": {}}
+    found = compared["not_improved_12m"]["temporal"]["published"]
+    theirs = part(predictions(), "published", "temporal").set_index("case_id")
+    ours = part(predictions(), "logistic", "temporal").set_index("case_id").loc[theirs.index]
+    assert found["cases"] == len(theirs) == 100
+    expected = auroc(theirs["y_true"], ours["risk"]).estimate - auroc(theirs["y_true"], theirs["risk"]).estimate
+    assert found["differences"]["auroc"]["estimate"] == pytest.approx(expected)
+    assert found["differences"]["auroc"]["upper"] < 0, "the comparator knows more here"
 
 
 def test_curves_show_the_comparator_but_for_net_benefit_on_other_cases(evaluated):
@@ -122,8 +158,8 @@ def test_the_panels_draw_the_comparator_for_one_outcome_and_not_for_another(eval
         curves = (read_table(paths.curves(kind)) for kind in ("roc", "calibration", "decision"))
         tables = [curve[curve["outcome"] == outcome] for curve in curves]
         figure = performance_panels(*tables, "logistic", outcome)
-        labels = {text.get_text() for text in figure.axes[0].get_legend().get_texts()}
-        assert labels == expected
+        labels = {text.get_text().removesuffix(" (chosen)") for text in figure.legends[0].get_texts()}
+        assert labels & set(LEARNER_STYLES) == expected
 
 
 @pytest.mark.parametrize("kind", ["roc", "calibration"])
@@ -160,8 +196,8 @@ def test_the_rows_of_the_report_stand_side_by_side():
     assert [row["learner"] for row in rows[:2]] == ["published", "logistic"]
     assert list(dict.fromkeys(row["test_set"] for row in rows)) == ["temporal", "geographic"]
     assert {row["cases"] for row in rows if row["group"] == "all"} == {"100 of 200"}
-    assert rows[0]["shown"]["Difference in Brier score"] == "—"
-    assert "to" in rows[1]["shown"]["Difference in Brier score"]
+    assert rows[0]["shown"]["Difference in Brier score"].estimate == "—"
+    assert "to" in rows[1]["shown"]["Difference in Brier score"].interval
 
 
 def test_the_lines_of_the_coverage_say_what_was_wanting():

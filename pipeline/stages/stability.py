@@ -1,0 +1,67 @@
+"""Stage ``stability``: how far the risks of the test cases hang on which patients the model was learned from.
+
+Over the refits that each bundle ships with. The pictures hold some cases by risk alone; no case is named.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from features.outcomes import outcome_label
+from models.drawing import save
+from models.metrics import Estimate
+from models.splitting import TEST_SETS
+from models.stability import (
+    Instability,
+    calibration_curves,
+    flag_instability,
+    instability,
+    performance_instability,
+    risk_instability,
+    spread_cases,
+)
+from models.stability_figure import stability_panels
+from pipeline import paths
+from pipeline.files import write_json
+from pipeline.params import Params
+from pipeline.tested import chosen_predictor, known_outcomes, tested_cases
+
+CASES_SHOWN = 150
+
+
+def run(params: Params) -> None:
+    shutil.rmtree(paths.STABILITY.parent, ignore_errors=True)
+    tested = tested_cases()
+    told = {}
+    for outcome in params.train.outcomes:
+        bundle = chosen_predictor(outcome).bundle
+        everything = instability(bundle, tested.cases, tested.features)
+        y, weights = known_outcomes(outcome, tested)
+        threshold = params.evaluate.main_threshold[outcome]
+        test_sets, cases, curves = {}, {}, {}
+        for test_set in TEST_SETS:
+            rows = tested.rows(test_set)
+            found = Instability(everything.risk[rows], everything.refits[rows])
+            cases[test_set] = spread_cases(found, CASES_SHOWN)
+            curves[test_set] = calibration_curves(found, y[rows], weights[rows])
+            test_sets[test_set] = {
+                "cases": int(rows.sum()),
+                "known": int((weights[rows] > 0).sum()),
+                "risk": _as_json(risk_instability(found)),
+                "flags": {f"{at:g}": _as_json(flag_instability(found, at)) for at in params.evaluate.thresholds},
+                "performance": _as_json(performance_instability(found, y[rows], weights[rows])),
+            }
+        told[outcome] = {
+            "learner": bundle.learner,
+            "refits": len(bundle.refits),
+            "main_threshold": threshold,
+            "test_set": test_sets,
+        }
+        title = f"{outcome}, {bundle.learner}, {len(bundle.refits)} refits: {outcome_label(outcome)}"
+        save(stability_panels(cases, curves, threshold, title), paths.stability_picture(outcome))
+    write_json(told, paths.STABILITY)
+
+
+def _as_json(estimates: dict[str, Estimate]) -> dict[str, Any]:
+    return {name: value.as_json() for name, value in estimates.items()}
