@@ -1,0 +1,167 @@
+"""A past answer told and drawn again from what was stored, without the model that gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.knowledge_tables import knowledge_table
+from features.outcomes import outcome_label, outcome_names
+from models.predictor import VIRTUAL_CAUTION
+from models.story import NOT_A_VERDICT, PIECES, red_flag_line
+from pipeline.prediction_record.reading import Kept
+
+COUNTS = 0.005
+"""A contribution nearer to 0 is not told."""
+
+
+def told(entries: Sequence[Kept], verified: str) -> list[str]:
+    """Paragraphs on a prediction and all that was attached to it, the earliest first.
+
+    Parameters
+    ----------
+    entries : sequence of Kept
+        As `Reader.entries_of` gives them.
+    verified : str
+        A sentence on the chain, for the head of the story.
+    """
+    made, *later = entries
+    head = f"Prediction {made.entry.prediction_id}, made {_day(made)}: entry {made.entry.sequence} of the record. "
+    erasure = next((kept for kept in later if kept.entry.kind == "erasure"), None)
+    if made.content is None:
+        when = f" on {_day(erasure)}" if erasure else ""
+        return [f"{head}{verified}", f"Its content was erased{when}; that it was made is all that is kept."]
+    answer = made.content["answer"]
+    return [
+        f"{head}{verified}",
+        *_answer_lines(answer),
+        *[line for kept in later for line in _attached_lines(kept)],
+        "\n".join([*_caution_lines(answer), NOT_A_VERDICT]),
+    ]
+
+
+def _day(kept: Kept) -> str:
+    return f"{kept.entry.made_at[:10]} {kept.entry.made_at[11:16]} UTC"
+
+
+def _answer_lines(answer: Mapping[str, Any]) -> list[str]:
+    asked = "; ".join(
+        [f"Question: {answer.get('question', 'not recorded')}"]
+        + [f"{name}: {answer[name]}" for name in ("completeness", "provenance") if answer.get(name)]
+    )
+    flags = answer.get("red_flags") or []
+    if flags:
+        return [asked + ".", red_flag_line(", ".join(map(_flag, flags)))]
+    told = [asked + ".", *("\n".join(outcome_lines(outcome)) for outcome in answer.get("outcomes", []))]
+    for title, name in (("Sources", "sources"), ("The plan", "plan"), ("Mimics", "mimics"), ("Next", "next_test")):
+        said = [part for part in map(_said, _listed(answer.get(name))) if part]
+        told += [f"{title}: " + "; ".join(said)] if said else []
+    return told
+
+
+def outcome_lines(outcome: Mapping[str, Any]) -> list[str]:
+    """The risk of one outcome against its base rate, what moved it, and what gave it."""
+    line = f"Risk of {outcome['outcome']} ({outcome.get('label') or _label(outcome['outcome'])})"
+    line += f" within {outcome['horizon_months']} months: " if outcome.get("horizon_months") else ": "
+    if outcome.get("risk") is None:
+        return [line + "none was given."]
+    line += f"{outcome['risk']:.0%}"
+    if outcome.get("risk_lower") is not None and outcome.get("risk_upper") is not None:
+        line += f" (95 % interval of the model {outcome['risk_lower']:.0%} to {outcome['risk_upper']:.0%})"
+    if outcome.get("base_rate") is not None:
+        line += f", where {outcome['base_rate']:.0%} of the development cases had it"
+    model = outcome.get("model") or {}
+    given_by = f"  given by: {model.get('uri', 'a model')} ({model.get('learner', 'learner not recorded')})"
+    if model.get("sha256"):
+        given_by += f", SHA-256 {model['sha256'][:12]}"
+    return [line + ".", *_moved_by(outcome), given_by]
+
+
+def _moved_by(outcome: Mapping[str, Any]) -> list[str]:
+    contributions = labelled_contributions(outcome)
+    lines = ["  what moved it, in log-odds:"] if len(contributions) else []
+    for title, part in (
+        ("raised by", contributions[contributions > COUNTS].nlargest(PIECES)),
+        ("lowered by", contributions[contributions < -COUNTS].nsmallest(PIECES)),
+    ):
+        pieces = [f"{label} {value:+.2f}" for label, value in part.items()]
+        lines += [f"    {title}: " + ("; ".join(pieces) or "nothing that counts")] if len(contributions) else []
+    groups = outcome.get("groups") or {}
+    if groups:
+        lines.append("    by group: " + "; ".join(f"{group} {value:+.2f}" for group, value in groups.items()))
+    return lines
+
+
+def labelled_contributions(outcome: Mapping[str, Any]) -> pd.Series:
+    """The stored contributions of one outcome in log-odds, by the labels of the predictors.
+
+    A predictor that this version no longer has keeps its name.
+    """
+    labels = knowledge_table("predictors").set_index("predictor")["label"]
+    stored = outcome.get("contributions") or {}
+    named = {name: float(value) for name, value in stored.items() if value is not None}
+    return pd.Series(named, dtype=float).rename(lambda name: labels.get(name, name))
+
+
+def _flag(flag: Any) -> str:
+    return str(flag.get("red_flag") or flag.get("name") or "") if isinstance(flag, Mapping) else str(flag)
+
+
+def _listed(part: Any) -> list[Any]:
+    if not part:
+        return []
+    return list(part) if isinstance(part, list | tuple) else [part]
+
+
+def _said(part: Any) -> str:
+    """What a part of an answer says for itself: its text, or its label with the share or probability it has."""
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping):
+        return ""
+    words = next((str(part[name]) for name in ("text", "label", "name") if part.get(name)), "")
+    share = next((part[name] for name in ("support", "probability") if isinstance(part.get(name), int | float)), None)
+    return f"{words} ({share:.0%})" if words and share is not None else words
+
+
+def _label(outcome: str) -> str:
+    return outcome_label(outcome) if outcome in outcome_names() else "not in the table of outcomes"
+
+
+def _attached_lines(kept: Kept) -> list[str]:
+    if kept.content is None or kept.entry.kind == "erasure":
+        return []
+    if kept.entry.kind == "outcome":
+        words = {1: "happened", 0: "did not happen", None: "not known"}
+        said = [f"{outcome} {words[label]}" for outcome, label in kept.content["labels"].items()]
+        return [f"Outcome, attached {_day(kept)}: " + "; ".join(said) + "."]
+    said = [f"{name} {value}" for name, value in kept.content.items() if isinstance(value, str | int | float)]
+    return [f"Feedback, {_day(kept)}: " + "; ".join(said) + "."]
+
+
+def _caution_lines(answer: Mapping[str, Any]) -> list[str]:
+    cautions = [_said(caution) for caution in answer.get("cautions") or []]
+    if answer.get("provenance") == "virtual":
+        cautions.insert(0, VIRTUAL_CAUTION)
+    return [f"Caution: {caution}" for caution in dict.fromkeys(cautions) if caution]
+
+
+def waterfalls(answer: Mapping[str, Any], folder: Path, name: str) -> list[Path]:
+    """A waterfall picture of each outcome that has contributions, in files of that name."""
+    from models.drawing import save, waterfall  # shap and matplotlib
+
+    drawn = []
+    for outcome in answer.get("outcomes", []):
+        contributions = labelled_contributions(outcome)
+        if contributions.empty or outcome.get("risk") is None:
+            continue
+        title = f"{outcome['outcome']}: risk {outcome['risk']:.0%}, as answered"
+        if answer.get("provenance") == "virtual":
+            title += "  (virtual registry: not for patients)"
+        picture = folder / f"{name}_{outcome['outcome']}.png"
+        save(waterfall(contributions, outcome["base_log_odds"], None, title), picture)
+        drawn.append(picture)
+    return drawn

@@ -1,0 +1,81 @@
+"""A record in a folder of its own, with a clock that the test sets, and answers as a service gives them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.prediction_record.store import Record
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "slow" in (config.getoption("-m") or ""):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: run it with pytest -m slow"))
+
+
+class Clock:
+    """The time as the record sees it."""
+
+    def __init__(self) -> None:
+        self.now = dt.datetime(2024, 3, 5, 9, 30, tzinfo=dt.UTC)
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+    def later(self, **delta: float) -> None:
+        self.now += dt.timedelta(**delta)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "records" / "record.db"
+
+
+@pytest.fixture
+def record(path: Path, clock: Clock) -> Iterator[Record]:
+    with Record.open(path, clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def answered() -> Callable[..., dict[str, Any]]:
+    """An answer on one outcome; `risk` and any other part may be given."""
+
+    def make(risk: float | None = 0.25, **parts: Any) -> dict[str, Any]:
+        outcome = {
+            "outcome": "failure_12m",
+            "label": "ODI fell by less than 30 %",
+            "horizon_months": 12,
+            "model": {"uri": "models:/backcast-failure_12m/3", "sha256": "c3" * 32, "learner": "logistic"},
+            "risk": risk,
+            "risk_lower": 0.2,
+            "risk_upper": 0.31,
+            "base_log_odds": -0.7,
+            "base_rate": 0.33,
+            "contributions": {"odi": 0.3, "age_years": -0.7},
+            "groups": {"burden": 0.3, "history": -0.7},
+        }
+        return {
+            "question": "failure",
+            "provenance": "virtual",
+            "red_flags": [],
+            "cautions": [{"code": "few_similar", "text": "Few similar cases in development."}],
+            "completeness": "essential",
+            "input_sha256": "ab" * 32,
+            "outcomes": [outcome],
+            **parts,
+        }
+
+    return make

@@ -1,0 +1,149 @@
+"""Which answers and outcomes `backcast monitor` counts, and that it tells an alarm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.builders import BuilderParams
+from features.errors import FileFormatError
+from features.predictors import predictor
+from models.bundle import Bundle, write_bundle
+from models.encoding import fitted_encoding
+from models.fitted import LinearModel, Recalibration
+from pipeline.example import write_example
+from pipeline.params import MonitorParams
+from pipeline.prediction_record.commands import drift_reference
+from pipeline.prediction_record.monitor import (
+    answers_of,
+    monitored,
+    read_reference,
+    reference_of,
+    told,
+    write_monitored,
+)
+from pipeline.prediction_record.reading import open_record
+
+PARAMS = MonitorParams(minimum_predictions=20, minimum_known=20, calibration_intercept=0.3, stability_index=0.2)
+BUILDER_PARAMS = BuilderParams(
+    mimic_priors={"sacroiliac": 0.15, "piriformis": 0.05, "hip": 0.1}, mimic_flag_threshold=0.5
+)
+
+
+@pytest.fixture
+def answers(path):
+    def of():
+        with open_record(path) as reader:
+            return answers_of(reader, BUILDER_PARAMS)
+
+    return of
+
+
+def test_the_last_answer_of_a_case_counts_and_erased_ones_are_counted(record, answers, answered):
+    record.append(answered(0.2), {"odi": 40.0}, {"case_id": "C1", "centre_id": "K1"})
+    last = record.append(answered(0.6), {"odi": 60.0}, {"case_id": "C1", "centre_id": "K1"})
+    gone = record.append(answered(0.4), {"odi": 50.0}, {"case_id": "C2"})
+    record.append(answered(0.4, red_flags=["infection"], cautions=[], outcomes=[]), {}, {"case_id": "C3"})
+    record.erase([gone.prediction_id], "on request")
+    found = answers()
+    assert (found.replaced, found.erased) == (1, 1)
+    assert found.risks.loc[last.prediction_id, "failure_12m"] == 0.6
+    assert found.predictors.loc[last.prediction_id, "odi"] == 60.0
+    assert found.about["has_red_flag"].tolist() == [0, 1]
+    assert found.about["has_caution"].tolist() == [1, 0]
+    assert found.about["missing_predictors"].tolist() == [0.5, 1.0]
+
+
+def test_an_outcome_counts_once_its_horizon_has_passed(record, answers, answered, clock):
+    """Before that only early failures are known, and every model would seem too hopeful."""
+    made = record.append(answered(), {}, {"case_id": "C1"}).prediction_id
+    clock.later(days=200)
+    record.attach_outcomes({made: {"labels": {"failure_12m": 1}}})
+    early = answers()
+    assert early.known["failure_12m"].isna().all()
+    assert early.known_early == 1
+    clock.later(days=200)
+    record.attach_outcomes({made: {"labels": {"failure_12m": 1}}})
+    assert answers().known["failure_12m"].tolist() == [1.0]
+
+
+def test_an_alarm_is_told_drawn_and_tabled(record, answers, answered, clock, tmp_path):
+    rng = np.random.default_rng(5)
+    made = [
+        record.append(
+            answered(float(risk)), {"odi": float(odi), "age_years": 60.0}, {"case_id": f"C{i}", "centre_id": "K1"}
+        )
+        for i, (risk, odi) in enumerate(zip(rng.uniform(0.1, 0.3, 120), rng.normal(70, 8, 120), strict=True))
+    ]
+    clock.later(days=400)
+    record.attach_outcomes({one.prediction_id: {"labels": {"failure_12m": i % 2}} for i, one in enumerate(made)})
+    before = pd.DataFrame({"odi": rng.normal(45, 10, 2000), "age_years": 60.0})
+    reference = reference_of(before, {"failure_12m": pd.Series(rng.uniform(0.1, 0.3, 2000))})
+    found = monitored(answers(), reference, PARAMS)
+    alarms = "\n".join(found.alarms)
+    assert "failure_12m, all centres: 50% had it where" in alarms
+    assert "failure_12m, centre K1" in alarms
+    assert "odi drifted" in alarms
+    assert "risk of failure_12m drifted" not in alarms
+    assert "120 cases answered (0 answered again later, 0 erased)" in told(found)[0]
+    written = write_monitored(found, tmp_path / "monitor", PARAMS)
+    assert {file.name for file in written} == {
+        "calibration.csv", "answers.csv", "calibration.png", "drift.csv", "drift.png",
+    }  # fmt: skip
+    table = pd.read_csv(tmp_path / "monitor" / "calibration.csv")
+    assert table.query("by == 'all'")["known"].tolist() == [120]
+
+
+def test_an_empty_record_says_so(record, answers, tmp_path):
+    found = monitored(answers(), None, PARAMS)
+    assert told(found)[0].startswith("0 cases answered")
+    assert found.alarms == []
+    assert [file.name for file in write_monitored(found, tmp_path, PARAMS)] == ["calibration.csv", "answers.csv"]
+
+
+@pytest.fixture
+def small_bundle(tmp_path):
+    """A linear model of two predictors, as a bundle folder."""
+    two = [predictor("odi"), predictor("age_years")]
+    frame = pd.DataFrame({"odi": np.linspace(10, 90, 50), "age_years": np.linspace(25, 80, 50)})
+    encoding = fitted_encoding(frame, two, linear=True)
+    columns = encoding.encode(frame)
+    model = LinearModel(encoding, columns.mean(axis=0), columns.std(axis=0), np.full(columns.shape[1], 0.2), -0.7)
+    folder = tmp_path / "bundle"
+    write_bundle(
+        Bundle(
+            outcome="failure_12m",
+            outcome_label="ODI fell by less than 30 %",
+            horizon_months=12,
+            learner="logistic",
+            hyperparameters={},
+            provenance="virtual",
+            predictors=tuple(two),
+            recalibration=Recalibration(),
+            builder_params=vars(BUILDER_PARAMS),
+            development={"cases": 50, "prevalence": 0.33},
+            model=model,
+        ),
+        folder,
+    )
+    return folder
+
+
+def test_a_reference_of_a_file_holds_what_its_model_sees_and_no_case(small_bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    cases = tmp_path / "cases.csv"
+    write_example(cases, 60, 3)
+    out = tmp_path / "reference.json"
+    said = drift_reference(cases, out, [str(small_bundle)], encoding="utf-8", separator=",")
+    assert "2 predictors and 1 risks of 60 cases" in said
+    reference = read_reference(out)
+    drawn = pd.read_csv(cases)
+    assert reference["predictors"]["odi"]["cases"] == 60
+    assert reference["predictors"]["odi"]["missing"] == pytest.approx(drawn["odi"].isna().mean(), abs=1e-6)
+    assert sum(reference["risks"]["failure_12m"]["shares"]) == pytest.approx(1, abs=1e-5)
+    assert not any(case_id in out.read_text() for case_id in drawn["case_id"])
+    out.write_text('{"format": 0}')
+    with pytest.raises(FileFormatError, match="no reference of format 1"):
+        read_reference(out)
