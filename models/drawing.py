@@ -6,6 +6,7 @@ the line they are drawn with, so that a black and white print still reads.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.optimize import isotonic_regression
 
@@ -24,6 +26,8 @@ from features.errors import FileFormatError
 from models.predictor import Explained, RiskPredictor
 
 INK = "#222222"
+REFERENCE = "#AAAAAA"
+"""The line that a curve is compared with."""
 RAISES, LOWERS = "#D55E00", "#0072B2"
 LEARNER_STYLES: Mapping[str, tuple[str, Any]] = {
     "prevalence": ("#999999", ":"),
@@ -32,6 +36,13 @@ LEARNER_STYLES: Mapping[str, tuple[str, Any]] = {
     "logistic": ("#0072B2", "-"),
     "xgboost": ("#D55E00", "--"),
 }
+SHAP_COLOURS: Mapping[str, Any] = {
+    "primary_color_positive": RAISES,
+    "primary_color_negative": LOWERS,
+    "secondary_color_positive": "#F3C3A0",
+    "secondary_color_negative": "#A9CDE6",
+}
+SHAP_WORDS = {"other features": "other predictors", "$E[f(X)]$": "base", "$f(x)$": "case"}
 GROUP_COLOURS = {
     "source of pain": "#009E73",
     "mimics": "#CC79A7",
@@ -40,6 +51,20 @@ GROUP_COLOURS = {
     "history": "#E69F00",
     "psychosocial": "#56B4E9",
 }
+HEAD_INCHES, ROW_INCHES = 0.62, 4.75
+"""Of the pictures of performance: title and legend; one test set."""
+PANEL_INCHES: Mapping[str, tuple[float, float, float, float]] = {
+    "calibration": (0.6, 0.65, 3.05, 3.05),
+    "distribution": (0.6, 3.78, 3.05, 0.55),
+    "decision": (4.5, 0.65, 3.05, 3.68),
+    "roc": (8.35, 0.65, 3.05, 3.05),
+}
+"""Left, from the top, width and height of each panel of a test set."""
+DISTRIBUTION_BINS = 40
+SHOWN_RISKS = 0.995
+"""Share of the risks that the axes of calibration hold."""
+NO_NET_BENEFIT = 0.001
+"""Of a thousand cases, one: less is not drawn."""
 SAVE: Mapping[str, Any] = {"dpi": 130, "bbox_inches": "tight", "metadata": {"Software": None}}
 
 plt.rcParams.update(
@@ -77,6 +102,7 @@ def waterfall(
     the labels are named.
     """
     import shap
+    from shap.plots._style import style_context  # shap has no public door to its colours yet; its version is locked
 
     explanation = shap.Explanation(
         values=contributions.to_numpy(dtype=np.float64),
@@ -85,14 +111,31 @@ def waterfall(
         feature_names=list(contributions.index),
     )
     figure = plt.figure()
-    shap.plots.waterfall(explanation, max_display=shown, show=False)
+    with style_context(**SHAP_COLOURS):
+        shap.plots.waterfall(explanation, max_display=shown, show=False)
     figure.set_size_inches(8, 0.42 * min(shown, len(contributions)) + 1.6)
     axes = figure.axes[0]
     axes.set_xlabel(
         "log-odds of the outcome: to the right raises the risk, to the left lowers it", fontsize=9, labelpad=20
     )
+    _say_plainly(figure)
     figure.suptitle(title, fontsize=11, x=0.0, ha="left", y=0.98)
     return figure
+
+
+def _say_plainly(figure: Figure) -> None:
+    """The words of this project for those of shap."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            said = [label.get_text() for label in axis.get_ticklabels()]
+            plain = [
+                functools.reduce(lambda text, words: text.replace(*words), SHAP_WORDS.items(), text) for text in said
+            ]
+            if plain != said:
+                axis.set_ticklabels(plain)
+        for label in axes.get_xticklabels():
+            if label.get_text() in SHAP_WORDS.values():
+                label.set_fontsize(9.5)  # there is room for four letters of shap's size
 
 
 def predictor_values(predictor: RiskPredictor, explained: Explained, cases: pd.DataFrame, case_id: str) -> list[object]:
@@ -136,84 +179,141 @@ def importance_bars(importance: pd.DataFrame, title: str, shown: int = 20) -> Fi
 
 
 def performance_panels(
-    roc: pd.DataFrame, calibration: pd.DataFrame, decision: pd.DataFrame, chosen: str, title: str
+    roc: pd.DataFrame,
+    calibration: pd.DataFrame,
+    decision: pd.DataFrame,
+    chosen: str,
+    title: str,
+    risks: pd.DataFrame | None = None,
 ) -> Figure:
-    """ROC, calibration and decision curves of one outcome, a row a test set.
+    """Calibration above the distribution of risks, decision and ROC curves of one outcome, a row a test set.
 
-    The frames are those of `data/evaluate/plots`, with `learner` and `test_set`. The band is that of
-    the chosen learner.
+    The first three frames are those of `data/evaluate/plots`, with `learner` and `test_set`; `risks` are the
+    predictions of the outcome (`learner`, `test_set`, `risk`, `y_true`). Band and distribution are those
+    of the chosen learner.
     """
     test_sets = list(dict.fromkeys(roc["test_set"]))
-    figure, grid = plt.subplots(len(test_sets), 3, figsize=(11.5, 3.6 * len(test_sets)), squeeze=False)
-    for row, test_set in zip(grid, test_sets, strict=True):
-        _roc_panel(row[0], roc[roc["test_set"] == test_set])
-        _calibration_panel(row[1], calibration[calibration["test_set"] == test_set], chosen)
-        _decision_panel(row[2], decision[decision["test_set"] == test_set], chosen)
-        row[0].set_title(f"{test_set} test set", loc="left", fontsize=10, fontweight="bold")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    figure.tight_layout()
+    figure = plt.figure(figsize=(11.5, HEAD_INCHES + ROW_INCHES * len(test_sets)))
+    for place, test_set in enumerate(test_sets):
+        panels = _row_of_panels(figure, HEAD_INCHES + ROW_INCHES * place, f"{test_set} test set")
+        told = None if risks is None else risks[(risks["test_set"] == test_set) & (risks["learner"] == chosen)]
+        curves = calibration[calibration["test_set"] == test_set]
+        limit = _greatest_risk_shown(curves, told)
+        _calibration_panel(panels["calibration"], curves, chosen, limit)
+        _distribution_panel(panels["distribution"], told, LEARNER_STYLES[chosen][0], limit)
+        _decision_panel(panels["decision"], decision[decision["test_set"] == test_set], chosen)
+        _roc_panel(panels["roc"], roc[roc["test_set"] == test_set], chosen)
+    _legend_above(figure, [learner for learner in LEARNER_STYLES if learner in set(roc["learner"])], chosen, title)
     return figure
 
 
-def _line(axes: Any, learner: str, x: pd.Series, y: pd.Series) -> None:
+def _row_of_panels(figure: Figure, top: float, title: str) -> dict[str, Any]:
+    """Axes of one test set, `top` inches from the upper edge; the wide ones stand in line."""
+    width, height = figure.get_size_inches()
+    figure.text(0.1 / width, 1 - (top + 0.12) / height, title, fontsize=10.5, fontweight="bold", va="top")
+    panels = {}
+    for name, (left, down, wide, high) in PANEL_INCHES.items():
+        panels[name] = figure.add_axes((left / width, 1 - (top + down + high) / height, wide / width, high / height))
+    return panels
+
+
+def _legend_above(figure: Figure, learners: Sequence[str], chosen: str, title: str) -> None:
+    """One legend for all panels, under the title: the lines of the learners, and what they are compared with."""
+    handles: list[Any] = []
+    for learner in learners:
+        colour, dashes = LEARNER_STYLES[learner]
+        name = f"{learner} (chosen)" if learner == chosen else learner
+        handles.append(Line2D([], [], color=colour, linestyle=dashes, linewidth=_width(learner, chosen), label=name))
+    handles.append(Line2D([], [], color=INK, linewidth=0.9, label="work up all"))
+    handles.append(Line2D([], [], color=REFERENCE, linewidth=0.9, label="ideal, chance or work up none"))
+    figure.legend(
+        handles=handles, loc="upper left", ncols=len(handles), frameon=False, fontsize=8.5, title=title,
+        title_fontsize=11.5, alignment="left", borderaxespad=0,
+    )  # fmt: skip
+
+
+def _width(learner: str, chosen: str) -> float:
+    return 2.2 if learner == chosen else 1.3
+
+
+def _line(axes: Any, learner: str, chosen: str, x: pd.Series, y: pd.Series) -> None:
     colour, dashes = LEARNER_STYLES[learner]
-    axes.plot(x, y, color=colour, linestyle=dashes, linewidth=1.6, label=learner)
+    axes.plot(x, y, color=colour, linestyle=dashes, linewidth=_width(learner, chosen), label=learner)
 
 
-def _roc_panel(axes: Any, curves: pd.DataFrame) -> None:
-    axes.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=0.8)
+def _band(axes: Any, curve: pd.DataFrame, x: str, chosen: str) -> None:
+    colour = LEARNER_STYLES[chosen][0]
+    axes.fill_between(curve[x], curve["lower"], curve["upper"], color=colour, alpha=0.15, linewidth=0)
+
+
+def _roc_panel(axes: Any, curves: pd.DataFrame, chosen: str) -> None:
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=0.9)
     for learner, curve in curves.groupby("learner", sort=False):
-        _line(axes, str(learner), curve["false_positive_rate"], curve["true_positive_rate"])
-    axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+        _line(axes, str(learner), chosen, curve["false_positive_rate"], curve["true_positive_rate"])
+    axes.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1))
+    axes.set_title("Discrimination", loc="left", fontsize=9.5)
 
 
-def _calibration_panel(axes: Any, curves: pd.DataFrame, chosen: str) -> None:
-    axes.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=0.8)
+def _greatest_risk_shown(curves: pd.DataFrame, told: pd.DataFrame | None) -> float:
+    """Where the axes of calibration end: a few extreme risks must not press all others into a corner."""
+    if told is not None and len(told):
+        most = float(told["risk"].quantile(SHOWN_RISKS))
+    else:
+        most = float(np.nanmax([curves[["risk", "observed"]].max().max(), 0])) if len(curves) else 1.0
+    return min(1.0, max(most, 0.2) * 1.1)
+
+
+def _calibration_panel(axes: Any, curves: pd.DataFrame, chosen: str, limit: float) -> None:
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=0.9)
     for learner, curve in curves.groupby("learner", sort=False):
         if str(learner) == chosen and curve["lower"].notna().any():
-            axes.fill_between(
-                curve["risk"],
-                curve["lower"],
-                curve["upper"],
-                color=LEARNER_STYLES[chosen][0],
-                alpha=0.15,
-                linewidth=0,
-            )
-        _line(axes, str(learner), curve["risk"], curve["observed"])
-    most = float(np.nanmax([curves[["risk", "observed"]].max().max(), 0.2])) if len(curves) else 1.0
-    limit = min(1.0, most * 1.1)
-    axes.set(
-        xlabel="predicted risk",
-        ylabel="observed proportion",
-        xlim=(0, limit),
-        ylim=(0, limit),
-        aspect="equal",
-    )
+            _band(axes, curve, "risk", chosen)
+        _line(axes, str(learner), chosen, curve["risk"], curve["observed"])
+    axes.set(ylabel="observed proportion", xlim=(0, limit), ylim=(0, limit))
+    axes.set_title("Calibration", loc="left", fontsize=9.5)
+    axes.tick_params(labelbottom=False)
+
+
+def _distribution_panel(axes: Any, told: pd.DataFrame | None, colour: str, limit: float) -> None:
+    """How many cases were told which risk: with the outcome upwards, without it downwards."""
+    axes.set(xlabel="predicted risk", xlim=(0, limit), yticks=[])
+    axes.spines["left"].set_visible(False)
+    if told is None or told.empty:
+        return
+    edges = np.linspace(0, limit, DISTRIBUTION_BINS + 1)
+    heights = {y: np.histogram(told.loc[told["y_true"] == y, "risk"], edges)[0] for y in (1, 0)}
+    axes.bar(edges[:-1], heights[1], np.diff(edges), align="edge", color=colour, linewidth=0)
+    axes.bar(edges[:-1], -heights[0], np.diff(edges), align="edge", color=colour, alpha=0.4, linewidth=0)
+    axes.axhline(0, color=INK, linewidth=0.6)
+    most = max(1, *heights[1], *heights[0])
+    up, down = max(heights[1].max(), 0.3 * most), max(heights[0].max(), 0.3 * most)
+    axes.set_ylim(-down * 1.05, up * 1.05)
+    axes.set_yticks([up / 2, -down / 2], ["with", "without"], fontsize=7.5)
+    axes.tick_params(axis="y", length=0)
 
 
 def _decision_panel(axes: Any, curves: pd.DataFrame, chosen: str) -> None:
+    axes.axhline(0, color=REFERENCE, linewidth=0.9)
+    everyone = curves.drop_duplicates("threshold")
+    axes.plot(everyone["threshold"], everyone["treat_all"], color=INK, linewidth=0.9, label="work up all")
     for learner, curve in curves.groupby("learner", sort=False):
         if str(learner) == chosen:
-            axes.fill_between(
-                curve["threshold"],
-                curve["lower"],
-                curve["upper"],
-                color=LEARNER_STYLES[chosen][0],
-                alpha=0.15,
-                linewidth=0,
-            )
-        _line(axes, str(learner), curve["threshold"], curve["model"])
-    everyone = curves.drop_duplicates("threshold")
-    axes.plot(everyone["threshold"], everyone["treat_all"], color=INK, linewidth=0.8, label="work up all")
-    axes.axhline(0, color="#BBBBBB", linewidth=0.8)
+            _band(axes, curve, "threshold", chosen)
+        _line(axes, str(learner), chosen, curve["threshold"], curve["model"])
     top = float(np.nanmax(curves[["model", "treat_all"]].to_numpy())) if len(curves) else 1.0
     axes.set(
-        xlabel="threshold",
+        xlabel="risk at which one would act",
         ylabel="net benefit",
-        ylim=(-0.05 * max(top, 0.1), 1.08 * max(top, 0.02)),
-        xlim=(0, 0.8),
+        ylim=(-0.08 * max(top, 0.02), 1.06 * max(top, 0.02)),
+        xlim=(0, _last_useful_threshold(curves)),
     )
+    axes.set_title("Decision", loc="left", fontsize=9.5)
+
+
+def _last_useful_threshold(curves: pd.DataFrame) -> float:
+    """Where the net benefit of every learner has come to nothing; a curve that runs along zero tells nothing more."""
+    useful = curves.loc[curves["model"] > NO_NET_BENEFIT, "threshold"]
+    return min(float(useful.max()) + 0.06, 1.0) if len(useful) else 0.8
 
 
 def builder_panels(features: pd.DataFrame, diagnosis: pd.Series) -> Figure:

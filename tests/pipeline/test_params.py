@@ -56,7 +56,10 @@ def test_no_change_is_no_problem(params_yaml, root):
         ({"train.max_parameters.failure_12m": None}, r"train\.max_parameters says nothing of failure_12m"),
         ({"cohort.outcomes.failure_12m.death": "sad"}, r"death must be one of failed, as_reported, unknown, got sad"),
         ({"appraise.anticipated_c_statistic": 0.5}, r"appraise\.anticipated_c_statistic must lie in \(0\.5, 1\)"),
-        ({"appraise.overrule_sample_size": ["worse"]}, r"appraise\.overrule_sample_size names worse; known are .*worse_12m"),
+        (
+            {"appraise.overrule_sample_size": ["worse"]},
+            r"appraise\.overrule_sample_size names worse; known are .*worse",
+        ),
         ({"train.overrule_leak_alarm": ["worse"]}, r"train\.overrule_leak_alarm names worse; known are .*worse_12m"),
         ({"train.refits": "many"}, r"train\.refits must be int, got 'many'"),
         ({"train.refits": 2.5}, r"train\.refits must be int, got 2\.5"),

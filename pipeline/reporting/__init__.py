@@ -1,0 +1,1 @@
+"""What the report says: artefacts come in, plain rows and words for the page go out."""

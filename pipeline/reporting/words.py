@@ -1,0 +1,60 @@
+"""Numbers as people read them. A number that is not there is an em dash, never a blank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+ABSENT = "—"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number for people, with a true minus.
+
+    >>> number(-0.456), number(None)
+    ('−0.46', '—')
+    """
+    if value is None or pd.isna(value):
+        return ABSENT
+    words = f"{value:,.{digits}f}"
+    return words.removeprefix("-") if not float(words.replace(",", "")) else words.replace("-", "−")
+
+
+def count(value: float | None) -> str:
+    """A number of cases; one that was weighted is rounded."""
+    return number(value, 0)
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share in [0, 1] as a percentage.
+
+    >>> percent(0.125, 1)
+    '12.5 %'
+    """
+    return ABSENT if share is None or pd.isna(share) else f"{number(100 * share, digits)} %"
+
+
+def significant(value: float | None) -> str:
+    """Three significant digits."""
+    return ABSENT if value is None or pd.isna(value) else f"{value:.3g}".replace("-", "−")
+
+
+def with_interval(value: Mapping[str, Any], digits: int = 2) -> str:
+    """An estimate with its interval, or why there is none."""
+    if value["estimate"] is None:
+        return f"not estimable: {value.get('reason') or 'no reason given'}"
+    if value.get("lower") is None or value.get("upper") is None:
+        return number(value["estimate"], digits)
+    return f"{number(value['estimate'], digits)} ({number(value['lower'], digits)} to {number(value['upper'], digits)})"
+
+
+def plain(name: str) -> str:
+    """A name of the code as words: underscores are spaces."""
+    return str(name).replace("_", " ")
+
+
+def capital(words: str) -> str:
+    """The words with a capital at the start; the others stay as they are."""
+    return words[:1].upper() + words[1:]
