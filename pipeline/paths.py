@@ -40,8 +40,6 @@ REPORT = DATA / "report" / "report.html"
 WORTH = DATA / "worth" / "worth.csv"
 WORTH_SUMMARY = DATA / "worth" / "summary.json"
 
-REFERENCE_DICTIONARY = Path("docs") / "dictionary.md"
-
 
 def learner_folder(outcome: str, learner: str) -> Path:
     return TRAIN / outcome / learner

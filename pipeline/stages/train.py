@@ -16,6 +16,7 @@ from features.outcomes import DAYS_PER_MONTH, horizon_months, outcome_label
 from features.predictors import candidate_predictors, predictor_frame
 from models.bundle import Bundle, write_bundle
 from models.encoding import rounded
+from models.experience import SimilarCases, seen_in
 from models.guards import refuse_leak
 from models.learners import CANDIDATES
 from models.metrics import paired_difference
@@ -97,6 +98,8 @@ def as_bundle(result: Learned, data: Development, params: Params, outcome: str, 
         },
         model=result.model,
         refits=result.refits,
+        seen=seen_in(data.X, result.predictors),
+        similar=SimilarCases.learned(result.model.contributions(data.X)[1], data.y, data.weights),
     )
 
 
