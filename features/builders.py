@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -154,14 +155,17 @@ def _single_threaded_products(*, is_needed: bool) -> AbstractContextManager[obje
 
 
 def _features(cases: pd.DataFrame, params: BuilderParams) -> dict[str, np.ndarray]:
-    findings = Findings(cases)
-    sources = sources_of_pain(findings, params)
+    return feature_arrays(sources_of_pain(Findings(cases), params), params)
+
+
+def feature_arrays(sources: Sources, params: BuilderParams) -> dict[str, np.ndarray]:
+    """The features of `build_features` as arrays (n_cases,), from sources made with the same params."""
     return {
-        **_lesion_features(sources, findings.has_drawing),
+        **_lesion_features(sources, sources.findings.has_drawing),
         **_support_features(sources.support),
         **_plan_features(sources.plan),
         **_mimic_features(sources, params.mimic_flag_threshold),
-        **summaries(findings),
+        **summaries(sources.findings),
     }
 
 
@@ -206,9 +210,14 @@ def named(labels: tuple[str, ...], place: NDArray[np.intp], is_alike: np.ndarray
     >>> named(("hip joint, left", "hip joint, right"), np.array([0, 1, -1]), np.array([True, False, False])).tolist()
     ['hip joint, left and right alike', 'hip joint, right', None]
     """
-    one = np.array([*labels, None], dtype=object)
-    both = np.array([*(re.sub(r", (left|right)$", ", left and right alike", label) for label in labels), None], object)
+    one, both = _names_and_alike(labels)
     return np.where(is_alike, both[place], one[place])
+
+
+@cache
+def _names_and_alike(labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    alike = (re.sub(r", (left|right)$", ", left and right alike", label) for label in labels)
+    return np.array([*labels, None], dtype=object), np.array([*alike, None], dtype=object)
 
 
 def _support_features(support: Support) -> dict[str, np.ndarray]:

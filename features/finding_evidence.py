@@ -47,6 +47,7 @@ class FindingRatio(NamedTuple):
 
 
 @cache
+@cache
 def reader_kappa(item: str) -> ReaderKappa | None:
     """The range of kappas between readers of an item of the scan, such as `root_compression`.
 

@@ -81,6 +81,16 @@ class Findings:
         """
         return self._values[:, places(item, axes, tuple(sorted(fixed.items())))]
 
+    def variable(self, name: str) -> Floats:
+        """One variable of the record as a number: (n_cases,).
+
+        Raises
+        ------
+        KeyError
+            If the dictionary declares no such number, or word with a place among its choices.
+        """
+        return self._values[:, _place_of()[name]]
+
     @cached_property
     def pain(self) -> Floats:
         """Reported pain, 0 to 10, 0 where unmarked: (n_cases, n_regions, n_sides). See `has_drawing`."""
@@ -137,6 +147,11 @@ def _as_floats(columns: pd.DataFrame) -> Floats:
 @cache
 def _names() -> tuple[str, ...]:
     return tuple(v.name for v in load_dictionary().predictors if v.is_numeric or v.item in WORD_ITEMS)
+
+
+@cache
+def _place_of() -> dict[str, int]:
+    return {name: place for place, name in enumerate(_names())}
 
 
 @cache

@@ -81,11 +81,6 @@ def _planned(findings: Findings) -> tuple[Bools, Bools]:
     return decompressed, findings.columns(places("planned_fusion", ("level",))) > 0
 
 
-def sites_reached(findings: Findings) -> Bools:
-    """Which sites the plan reaches: (n, n_sites); all False without a plan."""
-    return _reached(findings, *_planned(findings))
-
-
 def _reached(findings: Findings, decompressed: Bools, fused: Bools) -> Bools:
     zone = findings.columns(places("planned_zone"))[:, None]
     is_foramen = zone == word_code("planned_zone", "foramen")

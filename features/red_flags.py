@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.dictionary import Variable, load_dictionary
+from features.findings import Findings
 from features.knowledge_tables import knowledge_table, refuse
 
 CONDITION = re.compile(r"(?P<name>\w+?)(?:(?P<rule>>=|<=)(?P<threshold>-?\d+(?:\.\d+)?))?")
@@ -28,11 +30,9 @@ class Condition(NamedTuple):
     rule: str
     threshold: float
 
-    def holds(self, cases: pd.DataFrame) -> np.ndarray:
+    def holds(self, findings: Findings) -> NDArray[np.bool_]:
         """Whether it holds for each case: (n,) bool; never where it is not recorded."""
-        if self.name not in cases.columns:
-            return np.zeros(len(cases), dtype=bool)
-        values = pd.to_numeric(cases[self.name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        values = findings.variable(self.name)
         return values >= self.threshold if self.rule == ">=" else values <= self.threshold
 
 
@@ -92,28 +92,42 @@ def _can_decide(condition: Condition, variable: Variable) -> bool:
     return any(met) and not all(met)
 
 
+def raised_flags(findings: Findings) -> dict[str, NDArray[np.bool_]]:
+    """Each red flag of `red_flags.csv`, and whether it is raised: (n_cases,) bool."""
+    raised: dict[str, NDArray[np.bool_]] = {}
+    for flag, conditions in red_flag_rules():
+        held = np.all([condition.holds(findings) for condition in conditions], axis=0)
+        raised[flag] = raised[flag] | held if flag in raised else held
+    return raised
+
+
+def flag_names(findings: Findings) -> list[str]:
+    """The raised flags of each case in one text, empty where none is."""
+    raised = raised_flags(findings)
+    matrix = np.stack(list(raised.values()), axis=1)
+    if not matrix.any():
+        return [""] * len(matrix)
+    flags = list(raised)
+    return [", ".join(flags[place] for place in np.flatnonzero(row)) for row in matrix]
+
+
 def red_flags(cases: pd.DataFrame) -> pd.DataFrame:
     """One bool column per red flag of `red_flags.csv`, True where it is raised; the index is kept."""
-    rules = red_flag_rules()
-    raised = {flag: np.zeros(len(cases), dtype=bool) for flag, _ in rules}
-    for flag, conditions in rules:
-        raised[flag] |= np.all([condition.holds(cases) for condition in conditions], axis=0)
-    return pd.DataFrame(raised, index=cases.index)
+    return pd.DataFrame(raised_flags(Findings(cases)), index=cases.index)
 
 
 def red_flag_names(cases: pd.DataFrame) -> pd.Series:
     """The raised flags of each case in one text, empty where none is."""
-    flags = red_flags(cases)
-    names = [", ".join(flags.columns[row]) for row in flags.to_numpy()]
-    return pd.Series(names, index=cases.index, name="red_flags", dtype=object)
+    return pd.Series(flag_names(Findings(cases)), index=cases.index, name="red_flags", dtype=object)
 
 
 def red_flag_advice(flags: str) -> list[Advice]:
     """What to do about the flags of one case, as `red_flag_names` gives them; emergencies first."""
-    table = knowledge_table("red_flags").drop_duplicates("red_flag").set_index("red_flag")
-    advice = [
-        Advice(name, *table.loc[name, ["label", "urgency", "action"]])
-        for name in flags.split(", ")
-        if name in table.index
-    ]
+    advice = [_advice()[name] for name in flags.split(", ") if name in _advice()]
     return sorted(advice, key=lambda one: one.urgency != "emergency")
+
+
+@cache
+def _advice() -> dict[str, Advice]:
+    table = knowledge_table("red_flags").drop_duplicates("red_flag")
+    return {row.red_flag: Advice(row.red_flag, row.label, row.urgency, row.action) for row in table.itertuples()}

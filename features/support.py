@@ -1,10 +1,10 @@
 """Lesions and mimics on one axis: how the evidence divides between all that could be the source.
 
-Every candidate starts with odds (a lesion by its weight, a mimic by its post-test probability, and
-*something else* by an assumption), multiplied by how likely the drawing would be if it were the source,
-and by how well the root signs fit it; what explains none of the pain is no candidate. Divided by their
-sum these are the *support* of each: they add up to 1. It is a reading of evidence whose parts are partly
-judgement, not a measured probability.
+Every candidate starts with odds (a lesion by its weight, a mimic by its tests alone, since the drawing
+is weighed here, and *something else* by an assumption), multiplied by how likely the drawing would be
+if it were the source, and by how well the root signs fit it; what explains none of the pain is no
+candidate. Divided by their sum these are the *support* of each: they add up to 1. It is a reading of
+evidence whose parts are partly judgement, not a measured probability.
 """
 
 from __future__ import annotations

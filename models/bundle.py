@@ -5,6 +5,7 @@
     model.ubj      the trees
     refits.json    the fifty refits on patient bootstraps, for intervals (their encodings, for trees)
     refits/NN.ubj  the trees of each refit
+    experience.json  what development saw of each predictor, and its cases in groups: no single one can be told
 
 No pickle anywhere. Equal models give equal bytes, and so equal hashes.
 """
@@ -22,9 +23,10 @@ from typing import Any
 from features.errors import BundleError
 from features.predictors import Predictor
 from models.encoding import Encoding
+from models.experience import Seen, SimilarCases
 from models.fitted import FittedModel, LinearModel, Recalibration, TreeModel
 
-FORMAT = 1
+FORMAT = 2
 HEAD_KEYS = {
     "outcome",
     "learner",
@@ -36,7 +38,7 @@ HEAD_KEYS = {
     "files",
 }
 ROOT = Path(__file__).resolve().parent.parent
-PREDICTING_MODULES = ("__init__", "bundle", "encoding", "fitted", "predictor")
+PREDICTING_MODULES = ("__init__", "bundle", "encoding", "experience", "fitted", "predictor")
 """The modules of `models/` that predict; with all of `features/` they are what `code_sha256` covers."""
 
 
@@ -57,6 +59,8 @@ class Bundle:
     """Counts of the development cases, the share with the outcome, and the fingerprint of the set."""
     model: FittedModel
     refits: tuple[FittedModel, ...] = field(default=())
+    seen: Mapping[str, Seen]
+    similar: SimilarCases
 
 
 @cache
@@ -82,7 +86,7 @@ def canonical_json(content: Any) -> str:
 def write_bundle(bundle: Bundle, folder: Path) -> str:
     """Write the bundle into a new folder and return its hash, that of `bundle.json`."""
     folder.mkdir(parents=True)
-    files = _model_files(bundle)
+    files = _model_files(bundle) | {"experience.json": _experience(bundle)}
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -120,6 +124,11 @@ def _model_files(bundle: Bundle) -> dict[str, bytes]:
         "refits.json": canonical_json([refit.encoding.as_json() for refit in bundle.refits]).encode(),
         **{name: tree.as_ubj() for name, tree in trees.items() if isinstance(tree, TreeModel)},
     }
+
+
+def _experience(bundle: Bundle) -> bytes:
+    seen = {name: limits._asdict() for name, limits in bundle.seen.items()}
+    return canonical_json({"seen": seen, "similar": bundle.similar.as_json()}).encode()
 
 
 def bundle_sha256(folder: Path) -> str:
@@ -169,6 +178,7 @@ def read_bundle(folder: Path) -> Bundle:
             f"or train and register it again with `dvc repro`."
         )
     model, refits = _read_models(head["learner"], files)
+    experience = json.loads(files["experience.json"])
     return Bundle(
         outcome=head["outcome"],
         outcome_label=head["outcome_label"],
@@ -182,6 +192,11 @@ def read_bundle(folder: Path) -> Bundle:
         development=head["development"],
         model=model,
         refits=refits,
+        seen={
+            name: Seen(limits["lower"], limits["upper"], tuple(limits["choices"]))
+            for name, limits in experience["seen"].items()
+        },
+        similar=SimilarCases.from_json(experience["similar"]),
     )
 
 

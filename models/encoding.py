@@ -6,8 +6,10 @@ stored as JSON and evaluated with numpy alone. `models.training` fits it inside 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ from numpy.typing import NDArray
 from features.predictors import Predictor
 
 Floats = NDArray[np.float64]
+Columns: TypeAlias = pd.DataFrame | Mapping[str, NDArray[Any]]
+"""Predictors by name: a frame, or arrays (n_cases,), numbers as float64 and words as objects, None where missing."""
 KNOT_QUANTILES = (0.10, 0.50, 0.90)
 """Harrell, Regression Modeling Strategies, 2nd ed., table 2.3: three knots."""
 SIGNIFICANT_DIGITS = 10
@@ -35,12 +39,13 @@ def restricted_cubic_basis(x: Floats, knots: Floats) -> Floats:
 
     Parameters
     ----------
-    x : (n,) float
-    knots : (k,) float, ascending, k >= 3
+    x : (...) float
+    knots : (..., k) float, ascending, k >= 3
+        The same for every x, or a row for each: leading axes broadcast.
 
     Returns
     -------
-    (n, k - 1) float
+    (..., k - 1) float
         Scaled by the square of the distance of the outer knots, so that all are in the unit of x.
 
     References
@@ -56,14 +61,14 @@ def restricted_cubic_basis(x: Floats, knots: Floats) -> Floats:
     def cubed(distance: Floats) -> Floats:
         return np.maximum(distance, 0) ** 3
 
-    last, before = knots[-1], knots[-2]
-    terms = [
-        cubed(x - knot)
-        - cubed(x - before) * (last - knot) / (last - before)
-        + cubed(x - last) * (before - knot) / (last - before)
-        for knot in knots[:-2]
-    ]
-    return np.stack([x, *(term / (last - knots[0]) ** 2 for term in terms)], axis=1)
+    last, before, inner = knots[..., -1:], knots[..., -2:-1], knots[..., :-2]
+    at = x[..., None]
+    terms = (
+        cubed(at - inner)
+        - cubed(at - before) * (last - inner) / (last - before)
+        + cubed(at - last) * (before - inner) / (last - before)
+    )
+    return np.concatenate([at, terms / (last - knots[..., :1]) ** 2], axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,21 +87,44 @@ class EncodedPredictor:
             return [f"{self.name}={level}" for level in self.levels[1:]]
         return [self.name] + [f"{self.name}'" * term for term in range(1, len(self.knots) - 1)]
 
-    def encode(self, values: pd.Series) -> Floats:
-        if self.form == "levels":
-            filled = values.astype(object).where(values.notna(), self.fill).to_numpy()
-            return np.stack([(filled == level).astype(np.float64) for level in self.levels[1:]], axis=1)
-        numbers = _as_numbers(values, float(self.fill))
-        if self.form == "log":
-            return np.log1p(numbers)[:, None]
-        if self.form == "spline3" and self.knots:
-            return restricted_cubic_basis(numbers, np.array(self.knots))
-        return numbers[:, None]
+
+def as_numbers(values: pd.Series | NDArray[Any]) -> Floats:
+    """(n_cases,) float64; NaN is missing, and so is what is no number."""
+    if isinstance(values, np.ndarray) and values.dtype == np.float64:
+        return values
+    return pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _as_numbers(values: pd.Series, fill: float) -> Floats:
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.where(np.isnan(numbers), fill, numbers)
+def as_words(values: pd.Series | NDArray[Any], fill: float | str | None) -> NDArray[np.object_]:
+    """(n_cases,) object; `fill` stands in for what is missing."""
+    words = np.array(values, dtype=object)
+    words[pd.isna(words)] = fill
+    return words
+
+
+def is_missing(values: pd.Series | NDArray[Any]) -> NDArray[np.bool_]:
+    """(n_cases,): where nothing is recorded."""
+    if isinstance(values, np.ndarray) and values.dtype == np.float64:
+        return np.isnan(values)
+    return np.asarray(pd.isna(values))
+
+
+def n_cases(columns: Columns) -> int:
+    """How many cases there are; none where there is no predictor at all."""
+    return len(columns) if isinstance(columns, pd.DataFrame) else len(next(iter(columns.values()), ()))
+
+
+class _Layout(NamedTuple):
+    """An encoding as arrays: which column holds what."""
+
+    names: list[str]  # of the numbers
+    places: NDArray[np.intp]  # (n_numbers,): the column of each
+    fill: Floats  # (n_numbers,)
+    is_log: NDArray[np.bool_]  # (n_numbers,)
+    curved: NDArray[np.intp]  # (n_curved,): places among the numbers
+    bends: NDArray[np.intp]  # (n_curved,): the column of each one's second term
+    knots: Floats  # (n_curved, 3)
+    words: list[tuple[int, EncodedPredictor]]  # first column of each
 
 
 @dataclass(frozen=True)
@@ -105,26 +133,56 @@ class Encoding:
 
     predictors: tuple[EncodedPredictor, ...]
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         return [column for predictor in self.predictors for column in predictor.columns]
 
-    @property
+    @cached_property
     def owner(self) -> NDArray[np.intp]:
         """(n_columns,): the predictor that each encoded column belongs to."""
         return np.repeat(np.arange(len(self.predictors)), [len(p.columns) for p in self.predictors])
 
-    def encode(self, frame: pd.DataFrame) -> Floats:
-        if not self.predictors:
-            return np.zeros((len(frame), 0))
-        return np.hstack([predictor.encode(frame[predictor.name]) for predictor in self.predictors])
+    def encode(self, frame: Columns) -> Floats:
+        encoded = np.zeros((n_cases(frame), len(self.columns)))
+        layout = self._layout
+        if layout.names:
+            recorded = np.stack([as_numbers(frame[name]) for name in layout.names], axis=1)
+            numbers = np.where(np.isnan(recorded), layout.fill, recorded)
+            encoded[:, layout.places] = numbers
+            encoded[:, layout.places[layout.is_log]] = np.log1p(numbers[:, layout.is_log])
+            if len(layout.curved):
+                encoded[:, layout.bends] = restricted_cubic_basis(numbers[:, layout.curved], layout.knots)[:, :, 1]
+        for place, predictor in layout.words:
+            words = as_words(frame[predictor.name], predictor.fill)
+            for offset, level in enumerate(predictor.levels[1:]):
+                encoded[:, place + offset] = words == level
+        return encoded
+
+    @cached_property
+    def _layout(self) -> _Layout:
+        places = list(zip(self._first_columns.tolist(), self.predictors, strict=True))
+        numbers = [(place, p) for place, p in places if p.form != "levels"]
+        curved = [(number, place, p.knots) for number, (place, p) in enumerate(numbers) if p.knots]
+        return _Layout(
+            names=[p.name for _, p in numbers],
+            places=np.array([place for place, _ in numbers], dtype=np.intp),
+            fill=np.array([float(p.fill) for _, p in numbers]),
+            is_log=np.array([p.form == "log" for _, p in numbers], dtype=bool),
+            curved=np.array([number for number, _, _ in curved], dtype=np.intp),
+            bends=np.array([place + 1 for _, place, _ in curved], dtype=np.intp),
+            knots=np.array([knots for _, _, knots in curved], dtype=np.float64).reshape(-1, len(KNOT_QUANTILES)),
+            words=[(place, p) for place, p in places if p.form == "levels"],
+        )
 
     def by_predictor(self, by_column: Floats) -> Floats:
         """Contributions of encoded columns summed to their predictors: (n_cases, n_predictors)."""
-        sums = np.zeros((len(by_column), len(self.predictors)))
-        for column, place in enumerate(self.owner):
-            sums[:, place] += by_column[:, column]
-        return sums
+        if not self.predictors:
+            return np.zeros((len(by_column), 0))
+        return np.add.reduceat(by_column, self._first_columns, axis=1)
+
+    @cached_property
+    def _first_columns(self) -> NDArray[np.intp]:
+        return np.searchsorted(self.owner, np.arange(len(self.predictors)))
 
     def as_json(self) -> list[dict[str, Any]]:
         return [asdict(predictor) for predictor in self.predictors]

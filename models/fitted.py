@@ -6,13 +6,23 @@ float64 sum with the base, so that explanations add up to the prediction exactly
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-from models.encoding import Encoding, Floats
+from models.encoding import (
+    Columns,
+    EncodedPredictor,
+    Encoding,
+    Floats,
+    as_numbers,
+    as_words,
+    n_cases,
+    restricted_cubic_basis,
+)
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -26,9 +36,9 @@ class FittedModel(Protocol):
     @property
     def encoding(self) -> Encoding: ...
 
-    def contributions(self, frame: pd.DataFrame) -> tuple[float, Floats]: ...
+    def contributions(self, frame: Columns) -> tuple[float, Floats]: ...
 
-    def log_odds(self, frame: pd.DataFrame) -> Floats:
+    def log_odds(self, frame: Columns) -> Floats:
         """The margin without its parts: the same number to single precision, at a fraction of the cost."""
         ...
 
@@ -49,11 +59,11 @@ class LinearModel:
 
     explanation: ClassVar[str] = "interventional"
 
-    def contributions(self, frame: pd.DataFrame) -> tuple[float, Floats]:
+    def contributions(self, frame: Columns) -> tuple[float, Floats]:
         by_column = (self.encoding.encode(frame) - self.mean) / self.scale * self.coefficients
         return self.intercept, self.encoding.by_predictor(by_column)
 
-    def log_odds(self, frame: pd.DataFrame) -> Floats:
+    def log_odds(self, frame: Columns) -> Floats:
         base, contributions = self.contributions(frame)
         return base + contributions.sum(axis=1)
 
@@ -77,6 +87,83 @@ class LinearModel:
         )
 
 
+class LinearStack:
+    """Linear models of the same predictors, evaluated together: all refits of a model in a few array products.
+
+    The models may differ in medians, knots, means and coefficients, and in where a spline was possible.
+
+    Parameters
+    ----------
+    models : at least one `LinearModel`
+        With the same predictors in the same order.
+    """
+
+    def __init__(self, models: Sequence[LinearModel]) -> None:
+        rows = [model.encoding.predictors for model in models]
+        slopes = [_slopes(model) for model in models]
+        self._intercept = np.array(
+            [model.intercept - (model.mean / model.scale * model.coefficients).sum() for model in models]
+        )
+        numbers = [place for place, p in enumerate(rows[0]) if p.form != "levels"]
+        self._names = [rows[0][place].name for place in numbers]
+        self._is_log = np.array([rows[0][place].form == "log" for place in numbers], dtype=bool)
+        self._fill = np.array([[float(row[place].fill) for place in numbers] for row in rows])
+        self._slope = np.array([[slope[place][0] for place in numbers] for slope in slopes])
+        curved = [place for place in numbers if any(row[place].knots for row in rows)]
+        self._curved = np.array([numbers.index(place) for place in curved], dtype=np.intp)
+        self._knots = np.array([[row[place].knots or UNBENT for place in curved] for row in rows]).reshape(
+            len(rows), -1, len(UNBENT)
+        )
+        self._bend = np.array([[[*slope[place], 0.0][1] for place in curved] for slope in slopes])
+        self._words = {
+            p.name: (
+                p.levels,
+                np.array([_by_level(row[place], slope[place]) for row, slope in zip(rows, slopes, strict=True)]),
+            )
+            for place, p in enumerate(rows[0])
+            if p.form == "levels"
+        }
+
+    def log_odds(self, frame: Columns) -> Floats:
+        """Margins of all models, before recalibration: (n_models, n_cases)."""
+        margins = np.tile(self._intercept, (n_cases(frame), 1))
+        if self._names:
+            recorded = np.stack([as_numbers(frame[name]) for name in self._names], axis=1)[:, None, :]
+            values = np.where(np.isnan(recorded), self._fill, recorded)
+            values[:, :, self._is_log] = np.log1p(values[:, :, self._is_log])
+            margins += (values * self._slope).sum(axis=2)
+        if len(self._curved):
+            margins += (restricted_cubic_basis(values[:, :, self._curved], self._knots)[..., 1] * self._bend).sum(
+                axis=2
+            )
+        for name, (levels, weights) in self._words.items():
+            margins += weights[:, _level_places(frame[name], levels)].T
+        return margins.T
+
+
+UNBENT = (0.0, 1.0, 2.0)
+"""Knots of a predictor that one model takes as linear, where another bends: its bend is 0."""
+
+
+def _slopes(model: LinearModel) -> list[Floats]:
+    """Coefficients on the plain scale of each predictor's columns."""
+    own = np.split(model.coefficients / model.scale, np.flatnonzero(np.diff(model.encoding.owner)) + 1)
+    return own if len(model.encoding.predictors) else []
+
+
+def _by_level(predictor: EncodedPredictor, slopes: Floats) -> list[float]:
+    """The coefficient of each level; then that of a word that is no level, and of a missing one."""
+    of_levels = [0.0, *slopes.tolist()]
+    filled = predictor.levels.index(str(predictor.fill)) if predictor.fill in predictor.levels else 0
+    return [*of_levels, 0.0, of_levels[filled]]
+
+
+def _level_places(values: Any, levels: tuple[str, ...]) -> NDArray[np.intp]:
+    """(n_cases,): the place of each word among the levels, one behind them for another, two for none."""
+    place_of = {level: place for place, level in enumerate(levels)} | {None: len(levels) + 1}
+    return np.array([place_of.get(word, len(levels)) for word in as_words(values, None)], dtype=np.intp)
+
+
 @dataclass(frozen=True)
 class TreeModel:
     """Gradient boosted trees; contributions are path-dependent, as XGBoost's own."""
@@ -86,12 +173,12 @@ class TreeModel:
 
     explanation: ClassVar[str] = "path-dependent"
 
-    def contributions(self, frame: pd.DataFrame) -> tuple[float, Floats]:
+    def contributions(self, frame: Columns) -> tuple[float, Floats]:
         by_column = self.booster.predict(_matrix(self.encoding.encode(frame)), pred_contribs=True).astype(np.float64)
         base = float(by_column[0, -1]) if len(by_column) else 0.0
         return base, self.encoding.by_predictor(by_column[:, :-1])
 
-    def log_odds(self, frame: pd.DataFrame) -> Floats:
+    def log_odds(self, frame: Columns) -> Floats:
         return self.booster.predict(_matrix(self.encoding.encode(frame)), output_margin=True).astype(np.float64)
 
     @classmethod

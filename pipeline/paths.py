@@ -60,8 +60,6 @@ SQLITE = "sqlite:///"
 STORE = f"{SQLITE}mlflow.db"
 PROMOTIONS = Path("promotions.jsonl")
 
-REFERENCE_DICTIONARY = Path("docs") / "dictionary.md"
-
 
 def learner_folder(outcome: str, learner: str) -> Path:
     return TRAIN / outcome / learner

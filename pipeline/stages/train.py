@@ -16,6 +16,7 @@ from features.outcomes import horizon_months, outcome_label
 from models.bundle import Bundle, write_bundle
 from models.encoding import rounded
 from models.estimates import paired_difference
+from models.experience import SimilarCases, seen_in
 from models.guards import refuse_leak
 from models.learners import CANDIDATES
 from models.training import Development, Learned, chosen_learner, learn
@@ -72,6 +73,8 @@ def as_bundle(result: Learned, data: Development, params: Params, outcome: str, 
         },
         model=result.model,
         refits=result.refits,
+        seen=seen_in(data.X, result.predictors),
+        similar=SimilarCases.learned(result.model.contributions(data.X)[1], data.y, data.weights),
     )
 
 

@@ -10,7 +10,7 @@ from features.anatomy import SITES
 from features.axes import LEVELS, SIDES
 from features.builders import build_features, sources_of_pain
 from features.findings import Findings
-from features.plan import CANAL_ZONES, FORAMEN_ZONES, IDLE_SHARE, sites_reached
+from features.plan import CANAL_ZONES, FORAMEN_ZONES, IDLE_SHARE
 
 # Each case has L5 pain on the left from the lesion that is named; the plan is in the other columns.
 LEFT_L5_PAIN = {"pain_buttock_left": 5.0, "pain_lateral_leg_left": 7.0, "pain_foot_dorsum_left": 5.0}
@@ -145,10 +145,10 @@ def test_levels_are_counted_as_soon_as_a_plan_is_recorded(hold_plan):
     assert np.isnan(hold_plan({}, {})["planned_levels"])
 
 
-def test_every_site_can_be_reached_by_some_plan():
+def test_every_site_can_be_reached_by_some_plan(params):
     everything = {f"planned_decompression_{level}_{side}": 1.0 for level in LEVELS for side in SIDES}
     everything |= {f"planned_fusion_{level}": 1.0 for level in LEVELS} | {"planned_zone": "both"}
-    assert sites_reached(Findings(pd.DataFrame([everything]))).all()
+    assert sources_of_pain(Findings(pd.DataFrame([everything])), params).plan.reached.all()
     assert {site.zone for site in SITES} == {*CANAL_ZONES, *FORAMEN_ZONES, "disc", "facet"}
 
 

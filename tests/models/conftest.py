@@ -6,6 +6,7 @@ import pytest
 
 from features.predictors import candidate_predictors, predictor
 from models.bundle import Bundle
+from models.experience import SimilarCases, seen_in
 from models.training import Development
 
 
@@ -73,12 +74,16 @@ def grids():
 
 
 @pytest.fixture(scope="session")
-def bundle_of():
+def bundle_of(development):
     """Makes a bundle of what a learner learned."""
-    return made_bundle
+
+    def made(result, provenance="virtual"):
+        return made_bundle(result, development, provenance)
+
+    return made
 
 
-def made_bundle(result, provenance="virtual") -> Bundle:
+def made_bundle(result, data, provenance="virtual") -> Bundle:
     return Bundle(
         outcome="failure_12m",
         outcome_label="ODI fell by less than 30 %",
@@ -95,4 +100,6 @@ def made_bundle(result, provenance="virtual") -> Bundle:
         development={"cases": 1200, "patients": 1000, "events": 400, "prevalence": 0.33, "fingerprint": "f"},
         model=result.model,
         refits=result.refits,
+        seen=seen_in(data.X, result.predictors),
+        similar=SimilarCases.learned(result.model.contributions(data.X)[1], data.y, data.weights),
     )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import shap
 
 from features.errors import ParamsError
 from features.predictors import predictor
-from models.fitted import LinearModel, TreeModel
+from models.fitted import LinearModel, LinearStack, TreeModel
 from models.learners import LEARNERS, estimator, fit, fit_all, fitted_model, log_odds, log_odds_of_all, settings
 
 
@@ -147,3 +149,22 @@ def test_settings_fitted_together_are_those_fitted_alone_to_the_bit(development,
             assert fitted_model(a).booster.num_boosted_rounds() == fitted_model(b).booster.num_boosted_rounds()
         else:
             assert fitted_model(a).as_json() == fitted_model(b).as_json()
+
+
+def test_refits_evaluated_together_are_what_each_says_alone(learned, development):
+    refits = learned["logistic"].refits
+    alone = np.stack([refit.log_odds(development.X) for refit in refits])
+    np.testing.assert_allclose(LinearStack(refits).log_odds(development.X), alone, rtol=0, atol=1e-12)
+
+
+def test_refits_may_differ_in_what_bends_and_know_a_word_that_is_none(development, predictors):
+    part = development.rows(np.arange(60))
+    part = dataclasses.replace(part, X=part.X.assign(odi=20.0))  # knots coincide: no spline in this one
+    one, other = (
+        fitted_model(fit(estimator("logistic", {"C": 1.0}, predictors, 0), data.X, data.y, data.weights))
+        for data in (development, part)
+    )
+    cases = development.X.head(20).copy()
+    cases["diagnosis"] = ["never heard of"] * 5 + [None] * 5 + cases["diagnosis"].tolist()[10:]
+    alone = np.stack([one.log_odds(cases), other.log_odds(cases)])
+    np.testing.assert_allclose(LinearStack([one, other]).log_odds(cases), alone, rtol=0, atol=1e-12)
