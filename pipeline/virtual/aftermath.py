@@ -57,7 +57,7 @@ def event_numbers(quantity: str) -> np.ndarray:
 def hazards(effects: Effects, plan: Plan, present: dict[str, np.ndarray]) -> Hazards:
     """Baseline shares of the table, times the ratio of each case's predictors, where it is at risk at all."""
     table = facts("later_events")
-    at_risk = np.stack([_at_risk(plan, group) for group in table["at_risk"]], axis=1)
+    at_risk = np.stack([is_at_risk(plan, group) for group in table["at_risk"]], axis=1)
     ratio = np.stack([np.exp(log_ratio(effects, name, present)) * np.ones(len(plan.level)) for name in table["event"]])
     # Ratios are about those of the usual patient; the published shares are of all.
     factor = at_risk * ratio.T / event_numbers("mean_ratio")
@@ -69,8 +69,8 @@ def hazards(effects: Effects, plan: Plan, present: dict[str, np.ndarray]) -> Haz
     )
 
 
-def _at_risk(plan: Plan, group: str) -> np.ndarray:
-    """Cases of which a group of operations speaks."""
+def is_at_risk(plan: Plan, group: str) -> np.ndarray:
+    """(n,) cases of which a group of operations speaks."""
     procedures = {
         "discectomy": ("microdiscectomy", "endoscopic_discectomy"),
         "decompression": ("decompression", "foraminotomy", "decompression_and_fusion"),

@@ -17,6 +17,8 @@ from pipeline.virtual.draws import happens, picked, shifted
 from pipeline.virtual.facts import constant, fact_grid, share_at_age
 
 WEAR_SD = 0.8
+WEAR_MEAN = -0.05
+"""The operated are more worn than the referred; below 0, so that it is they who have the published shares."""
 STEEPER = float(np.sqrt(1 + 0.346 * WEAR_SD**2))
 """Of log-odds whose mean over a normal spread of this SD shall be the published one (Zeger 1988)."""
 SLOTS: tuple[tuple[str, str | None], ...] = (
@@ -66,7 +68,7 @@ class Anatomy:
 
 def worn_anatomy(rng: Generator, age: np.ndarray) -> Anatomy:
     """What would be seen in these people had they no pain."""
-    n, wear = len(age), rng.normal(0, WEAR_SD, len(age))
+    n, wear = len(age), rng.normal(WEAR_MEAN, WEAR_SD, len(age))
 
     def by_level(finding: str, extra: float = 0.0) -> np.ndarray:
         weights = fact_grid("generator_levels", ("incidental",), LEVELS)[0]

@@ -80,7 +80,7 @@ def chosen_plan(
     fit_central = _fit_of_claudication(pain, signs)
     back_leads = (pain.columns["nrs_back"] - pain.columns["nrs_leg"]) / 4
     # Back pain alone is seldom operated in the old.
-    axial_fit = 1.8 * skill * (back_leads - 0.15) - 0.45 - 0.04 * np.maximum(age - 50, 0)
+    axial_fit = 1.8 * skill * (back_leads - 0.15) - 0.45 - 0.055 * np.maximum(age - 50, 0)
     scores = np.concatenate(
         [
             np.where(lateral >= 1.2, lateral + skill[:, None, None] * fit_lateral, UNSEEN).reshape(len(skill), -1),

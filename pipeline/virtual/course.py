@@ -40,22 +40,28 @@ from pipeline.virtual.parameters import DIAGNOSES, RegistryParams
 from pipeline.virtual.people import People
 from pipeline.virtual.planned import Planned
 
-RELIEF_SD = 0.33
+RELIEF_SD = 0.23
 """Of the chance part of relief, as a share of disability (tuned to the published spread of outcomes)."""
-RELIEF_PER_LOG_ODDS = 0.20
-"""Relief lost for one log-odds of failure: the spread of observed relief (about 0.42) over 1.7, and less
+RELIEF_PER_LOG_ODDS = 0.19
+"""Relief lost for one log-odds of failure: the spread of observed relief (about 0.46) over 1.7, and less
 since the published effects are not of independent predictors."""
-RELIEF_PER_LOG_ODDS_OF_RISK = 0.28
+RELIEF_PER_LOG_ODDS_OF_RISK = 0.25
 """Relief by which all risks of failure move by one log-odds on average (measured on draws)."""
 FULL_DISCORDANCE = 0.50
 """Relief lost when nothing of the source is reached, at `discordance_effect` 1 (an assumption)."""
+RELIEF_SD_IN = {"leg": 0.20, "back": 0.15}
+"""Of the relief in either pain about that of the disability."""
+FELT_SD = 0.10
+"""Of a global assessment about the relief that it asks for."""
+NRS_AFTER_SD = 1.55
+"""Of one score of pain a year on, which moves by the day more than before an operation (tuned to published AUROCs)."""
 FAILURE_FALL = 0.30
 """The ODI falls by less than 30 %."""
-ODI_ELSEWHERE = 6.0
+ODI_ELSEWHERE = 9.0
 """Points of the ODI at 50 that no operation on the spine takes away (an assumption; people without back
 trouble score about as much)."""
-ODI_ELSEWHERE_PER_YEAR = 0.12
-ODI_PER_EARLIER_OPERATION = 5.5
+ODI_ELSEWHERE_PER_YEAR = 0.05
+ODI_PER_EARLIER_OPERATION = 5.2
 """Points that stay after each (up to four): in NORspine earlier operations weigh on the state more than on change."""
 MOST_ELSEWHERE = 0.5
 """Of a case's disability."""
@@ -170,22 +176,27 @@ def _scores(rng: Generator, planned: Planned, relief: np.ndarray) -> dict[str, n
     n, people, pain = len(relief), planned.people, planned.pain
     stays = disability_elsewhere(people, pain)
     odi = stays + (pain.disability - stays) * (1 - relief)
-    leg_relief = relief + rng.normal(0, 0.18, n)
-    back_relief = relief - 0.04 + rng.normal(0, 0.20, n)
+    own = {pain_in: _relief_in(rng, pain_in, relief, planned.plan.diagnosis) for pain_in in RELIEF_SD_IN}
     columns = {
         "odi_12m": whole(odi + rng.normal(0, ODI_ERROR_SD, n), 0, 100, 2),
-        "nrs_leg_12m": whole(pain.leg * (1 - leg_relief) + rng.normal(0, 0.8, n), 0, 10),
-        "nrs_back_12m": whole(pain.back * (1 - back_relief) + rng.normal(0, 0.8, n), 0, 10),
+        "nrs_leg_12m": whole(pain.leg * (1 - own["leg"]) + rng.normal(0, NRS_AFTER_SD, n), 0, 10),
+        "nrs_back_12m": whole(pain.back * (1 - own["back"]) + rng.normal(0, NRS_AFTER_SD, n), 0, 10),
         "eq5d_index_12m": eq5d(rng, np.clip(odi, 0, 100), people.burden),
     }
-    for pain_in, own in (("leg", leg_relief), ("back", back_relief)):
-        felt = own + rng.normal(0, 0.12, n)
+    for pain_in, eased in own.items():
+        felt = eased + rng.normal(0, FELT_SD, n)
         columns[f"global_assessment_{pain_in}_12m"] = _assessment(felt, planned.plan.diagnosis, pain_in)
     none_before = pain.columns["nrs_leg"] == 0
     columns["global_assessment_leg_12m"] = np.where(none_before, np.nan, columns["global_assessment_leg_12m"])
     none_before = pain.columns["nrs_back"] == 0
     columns["global_assessment_back_12m"] = np.where(none_before, np.nan, columns["global_assessment_back_12m"])
     return columns
+
+
+def _relief_in(rng: Generator, pain_in: str, relief: np.ndarray, diagnosis: np.ndarray) -> np.ndarray:
+    """(n,) share by which pain in the leg or the back falls, about that of the disability."""
+    less = fact_by("outcome_levels", DIAGNOSES, f"{pain_in}_relief_less")[diagnosis]
+    return relief - less + rng.normal(0, RELIEF_SD_IN[pain_in], len(relief))
 
 
 def _assessment(felt: np.ndarray, diagnosis: np.ndarray, pain_in: str) -> np.ndarray:

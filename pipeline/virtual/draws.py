@@ -29,6 +29,7 @@ STREAMS = (
     "returning",
     "dates",
     "second_reader",
+    "accuracies",
 )
 """Append only: the place of a name decides its numbers."""
 

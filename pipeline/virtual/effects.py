@@ -9,6 +9,7 @@ from numpy.random import Generator
 
 from features.axes import LEVELS
 from pipeline.virtual.facts import facts
+from pipeline.virtual.parameters import DIAGNOSES
 from pipeline.virtual.people import WORK, People
 from pipeline.virtual.planned import Planned
 
@@ -24,6 +25,9 @@ OBESE = 30
 """Body mass index in kg/m2."""
 LARGE_DEFECT_MM = 6
 """Of the annulus (Miller 2018)."""
+HERNIATION, SEGMENTAL = DIAGNOSES.index("disc_herniation"), DIAGNOSES.index("segmental_pain")
+LITTLE_LEG_PAIN = 1.5
+"""On the scale of 0 to 10, so that it is written down as 0 or 1."""
 MISMATCHED_DEG = 10
 """Pelvic incidence less lumbar lordosis."""
 
@@ -43,6 +47,18 @@ def drawn_effects(rng: Generator) -> Effects:
     failure, events = facts("effects"), facts("event_predictors")
     on_failure = rng.normal(failure["log_odds"], failure["standard_error"]).astype(float)
     on_events = rng.normal(events["log_ratio"], events["standard_error"]).astype(float)
+    return _effects(on_failure, on_events)
+
+
+def published_effects() -> Effects:
+    """The effects of a registry in which nothing was drawn: those of the tables."""
+    return _effects(
+        facts("effects")["log_odds"].to_numpy(float), facts("event_predictors")["log_ratio"].to_numpy(float)
+    )
+
+
+def _effects(on_failure: np.ndarray, on_events: np.ndarray) -> Effects:
+    failure, events = facts("effects"), facts("event_predictors")
     return Effects(
         failure=dict(zip(failure["predictor"], on_failure, strict=True)),
         events=dict(zip(zip(events["event"], events["predictor"], strict=True), on_events, strict=True)),
@@ -59,6 +75,7 @@ def predictors_of_failure(planned: Planned, operation_events: dict[str, np.ndarr
         "earlier_operation_two": operations == 2,
         "earlier_operation_three": operations == 3,
         "earlier_operation_four": operations >= 4,
+        "male": c["is_male"],
         "current_smoking": c["smoking"] == 2,
         "distress_per_sd": (c["distress_hscl25"] - 1.7) / 0.4,
         "depression": c["has_depression_or_anxiety"],
@@ -80,8 +97,10 @@ def predictors_of_failure(planned: Planned, operation_events: dict[str, np.ndarr
         "bmi_per_sd": (c["bmi_kg_m2"] - 27) / 4.2,
         "age_per_decade_over_60": np.maximum(c["age_years"] - 60, 0) / 10,
         "nrs_back_per_sd": (pain.back - 5.5) / 2.4,
-        "nrs_leg_per_sd": (pain.leg - 6.3) / 2.2,
+        "nrs_leg_per_sd_unless_segmental": np.where(plan.diagnosis == SEGMENTAL, 0, (pain.leg - 6.3) / 2.2),
+        "little_leg_pain_unless_segmental": (plan.diagnosis != SEGMENTAL) & (pain.leg <= LITTLE_LEG_PAIN),
         "odi_per_sd": (pain.columns["odi"] - 44) / 17,
+        "odi_per_sd_unless_herniation": np.where(plan.diagnosis == HERNIATION, 0, (pain.columns["odi"] - 44) / 17),
         "other_illness": np.max([c[name] for name in OTHER_ILLNESS], axis=0),
         "severe_compression": plan.severity,
         "dural_tear": operation_events["dural_tear"],

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from features.axes import ROOTS
+from pipeline.virtual.accuracies import Accuracies
 from pipeline.virtual.anatomy import Anatomy
 from pipeline.virtual.draws import happens, shifted, whole
 from pipeline.virtual.facts import constant, facts
@@ -36,12 +37,14 @@ def suffering_roots(sources: Sources, anatomy: Anatomy) -> np.ndarray:
     return suffering
 
 
-def examination(rng: Generator, people: People, anatomy: Anatomy, sources: Sources) -> dict[str, np.ndarray]:
+def examination(
+    rng: Generator, accuracies: Accuracies, people: People, anatomy: Anatomy, sources: Sources
+) -> dict[str, np.ndarray]:
     """Columns of the examination, as if all of it had been done."""
     suffering = suffering_roots(sources, anatomy)
     columns = _neurology(rng, people, suffering)
-    columns |= _stretch(rng, sources, suffering)
-    columns |= _provocation(rng, people, sources)
+    columns |= _stretch(rng, accuracies, sources, suffering)
+    columns |= _provocation(rng, accuracies, people, sources)
     columns |= _hips(rng, people, anatomy, sources)
     columns |= _circulation(rng, people, sources)
     return columns | _blocks(rng, sources, suffering)
@@ -80,18 +83,22 @@ def _neurology(rng: Generator, people: People, suffering: np.ndarray) -> dict[st
     )
 
 
-def _stretch(rng: Generator, sources: Sources, suffering: np.ndarray) -> dict[str, np.ndarray]:
+def _stretch(rng: Generator, accuracies: Accuracies, sources: Sources, suffering: np.ndarray) -> dict[str, np.ndarray]:
     herniated = (sources.main.kind == 0)[:, None]
     low, high = suffering[:, 4:6].max(axis=1), suffering[:, 1:4].max(axis=1)
     other = sources.mimics.any(axis=1)
 
     def share(sign: str, felt: np.ndarray) -> np.ndarray:
-        among_felt = np.where(herniated, constant(f"{sign}_if_herniated"), constant(f"{sign}_if_narrowed"))
-        return np.where(felt > 0, among_felt, constant(f"{sign}_otherwise"))
+        among_felt = np.where(
+            herniated, accuracies.sign(f"{sign}_if_herniated"), accuracies.sign(f"{sign}_if_narrowed")
+        )
+        return np.where(felt > 0, among_felt, accuracies.sign(f"{sign}_otherwise"))
 
     slr = share("slr", low) + constant("slr_beside_mimic") * other
     is_crossed = (low > 0) & herniated
-    crossed = np.where(is_crossed, constant("crossed_slr_if_herniated"), constant("crossed_slr_otherwise"))
+    crossed = np.where(
+        is_crossed, accuracies.sign("crossed_slr_if_herniated"), accuracies.sign("crossed_slr_otherwise")
+    )
     femoral = share("femoral_stretch", high)
     return (
         grid_columns("slr", happens(rng, slr) * 1.0, "side")
@@ -100,7 +107,7 @@ def _stretch(rng: Generator, sources: Sources, suffering: np.ndarray) -> dict[st
     )
 
 
-def _provocation(rng: Generator, people: People, sources: Sources) -> dict[str, np.ndarray]:
+def _provocation(rng: Generator, accuracies: Accuracies, people: People, sources: Sources) -> dict[str, np.ndarray]:
     """Tests of sacroiliac joint, piriformis, hip and trochanter; the tender are tender everywhere."""
     n = len(people.burden)
     tender = 0.35 * people.burden + 0.8 * sources.sensitised + rng.normal(0, 0.8, n)
@@ -111,10 +118,11 @@ def _provocation(rng: Generator, people: People, sources: Sources) -> dict[str, 
         "trochanter": sources.trochanter,
     }
     columns: dict[str, np.ndarray] = {}
-    for row in facts("tests").to_dict("records"):
-        share = np.where(hurts[row["condition"]], row["sensitivity"], row["false_positive"])
+    tests = facts("tests")
+    for test, condition in zip(tests["test"], tests["condition"], strict=True):
+        share = np.where(hurts[condition], accuracies.sensitivity[test], accuracies.false_positive[test])
         moved = shifted(share, (tender - 0.3)[:, None] + rng.normal(0, 0.3, (n, 2)))
-        columns |= grid_columns(row["test"], happens(rng, moved) * 1.0, "side")
+        columns |= grid_columns(test, happens(rng, moved) * 1.0, "side")
     return columns
 
 

@@ -30,8 +30,8 @@ SHARES: dict[str, tuple[str, ...]] = {
     "later_events": ("at_once", "by_3_months", "by_12_months", "by_24_months", "by_60_months", "operated", "sudden"),
     "missingness": ("share",),
     "reader_error": ("misread",),
-    "territories": REGIONS,
-    "tests": ("sensitivity", "false_positive"),
+    "territories": (*REGIONS, "above_thigh_only"),
+    "tests": tuple(f"{share}{end}" for share in ("sensitivity", "false_positive") for end in ("", "_low", "_high")),
 }
 """Columns of which every number is a share of patients."""
 SUM_DOWN = ("causes", "generator_mix")
@@ -44,6 +44,8 @@ RISING: dict[str, tuple[str, ...]] = {
     "later_events": ("at_once", "by_3_months", "by_12_months", "by_24_months", "by_60_months"),
 }
 """Columns that are cumulative."""
+WITHIN: dict[str, tuple[str, ...]] = {"tests": ("sensitivity", "false_positive")}
+"""Columns of which each number lies in its own published interval, the columns `_low` and `_high`."""
 
 
 @cache
@@ -88,7 +90,17 @@ def problems_of(name: str, table: pd.DataFrame) -> list[str]:
     falls = (np.diff(cumulative, axis=1) < 0).any(axis=1) if cumulative.size else np.zeros(0, dtype=bool)
     if falls.any():
         problems.append(f"cumulative shares fall in row {int(np.flatnonzero(falls)[0]) + 2}")
+    for column in WITHIN.get(name, ()):
+        beyond = ~table[column].between(table[f"{column}_low"], table[f"{column}_high"])
+        if beyond.any():
+            problems.append(f"{column} lies outside its interval in row {int(np.flatnonzero(beyond)[0]) + 2}")
     return problems
+
+
+def forget_tables() -> None:
+    """Read every table anew when next asked for, since one has been written."""
+    facts.cache_clear()
+    fact.cache_clear()
 
 
 def refuse_faulty_tables() -> None:

@@ -13,10 +13,12 @@ from scipy.special import roots_hermitenorm
 from features.axes import REGIONS, SIDES
 from pipeline.virtual.draws import shifted
 from pipeline.virtual.facts import fact_grid
-from pipeline.virtual.pain import FORGOTTEN, LOW_BACK_ONLY, STRAY, TERRITORIES, TERRITORY_SD
+from pipeline.virtual.pain import ABOVE_THIGH, FORGOTTEN, LOW_BACK_ONLY, STRAY, TERRITORIES, TERRITORY_SD
 from pipeline.virtual.record import name_of
 
 FELT_ON = {"left": (True, False), "right": (False, True), "both": (True, True)}
+TINY = 1e-300
+"""In place of no chance at all, whose logarithm is none."""
 NODES = 9
 """Of the quadrature over patients' own territories: more change no share by 0.001."""
 
@@ -38,16 +40,27 @@ def drawing_log_likelihoods(cases: pd.DataFrame) -> pd.DataFrame:
     pain = cases.reindex(columns=names).to_numpy(dtype=float)
     marked = np.nan_to_num(pain) > 0
     shares, background = _territories(), _background()
+    stays = fact_grid("territories", TERRITORIES, ("above_thigh_only",))[:, 0]
     found = {}
     for place, territory in enumerate(TERRITORIES):
         for side, felt in FELT_ON.items():
-            own = shares[place][:, None] * np.array(felt)
-            chance = (1 - (1 - background[:, None]) * (1 - (1 - FORGOTTEN) * own)).reshape(-1)
-            found[f"drawing_{territory}_{side}"] = marked @ np.log(chance) + ~marked @ np.log1p(-chance)
+            whole, above = (
+                _log_likelihood(marked, background, own[:, None] * np.array(felt))
+                for own in (shares[place], shares[place] * ABOVE_THIGH)
+            )
+            # Some pains of a root do not go down the leg.
+            mixed = np.logaddexp(np.log1p(-stays[place]) + whole, np.log(np.maximum(stays[place], TINY)) + above)
+            found[f"drawing_{territory}_{side}"] = mixed
     table = pd.DataFrame(found, index=cases.index)
     table = table.sub(table.max(axis=1), axis=0)
     table.loc[np.isnan(pain).all(axis=1)] = np.nan
     return table
+
+
+def _log_likelihood(marked: np.ndarray, background: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(n,) of these marks, where each place has a share of its `own` and the background's."""
+    chance = (1 - (1 - background[:, None]) * (1 - (1 - FORGOTTEN) * own)).reshape(-1)
+    return marked @ np.log(chance) + ~marked @ np.log1p(-chance)
 
 
 def _territories() -> np.ndarray:

@@ -16,13 +16,15 @@ from pipeline.virtual.people import People
 from pipeline.virtual.sources import GENERATORS, ROOT_LESIONS, SPINAL, Sources, both_sides, felt_root
 
 TERRITORIES = (*ROOTS, "disc", "facet", "sacroiliac", "piriformis", "hip", "trochanter")
+ABOVE_THIGH = np.isin(REGIONS, ["low_back", "buttock", "groin", "lateral_hip"])
+"""(region,) where the pain of a root is that does not go down the leg."""
 ODI_ERROR_SD = 8.0
 """Of one filled-in ODI: two forms of 104 patients differed by 9.2 on average, up as often as down, so by an
 SD of 11.5, over the square root of 2 (Alhaug 2021)."""
 
 TERRITORY_SD = 0.7
 """Log-odds by which a patient's own territory differs from the published shares."""
-LOW_BACK_ONLY = 0.35
+LOW_BACK_ONLY = 0.25
 """How much the back pain beside another source keeps of its territory beyond the low back."""
 LITTLE = 0.2
 """Intensity of the pain of who says that there is none."""
@@ -67,7 +69,7 @@ def reported_pain(
 
 def eq5d(rng: Generator, disability: np.ndarray, burden: np.ndarray) -> np.ndarray:
     """EQ-5D-3L index (UK), bimodal as it is known to be; -0.59 to 1."""
-    latent = 0.93 - 0.0108 * disability - 0.05 * burden + rng.normal(0, 0.13, len(disability))
+    latent = 0.92 - 0.0108 * disability - 0.05 * burden + rng.normal(0, 0.13, len(disability))
     latent = np.where(latent < 0.48, latent - 0.22, latent + 0.05)
     return np.round(np.clip(latent, -0.59, 1.0), 3)
 
@@ -86,9 +88,9 @@ def _latent(rng: Generator, people: People, sources: Sources) -> tuple[np.ndarra
     leg, back = np.clip(leg, 0.3, 10), np.clip(back, 0.3, 10)
     leg, back = np.where(people.no_leg_pain, LITTLE, leg), np.where(people.no_back_pain, LITTLE, back)
     mean, sd = (fact_by("presentations", PRESENTATIONS, f"odi_{q}")[at] for q in ("mean", "sd"))
-    score = 0.34 * (leg - leg_mean) / 1.9 + 0.80 * (back - back_mean) / 2.4 + 0.28 * people.burden
+    score = 0.28 * (leg - leg_mean) / 1.9 + 1.0 * (back - back_mean) / 2.4 + 0.26 * people.burden
     spread = np.sqrt(np.maximum(sd**2 - ODI_ERROR_SD**2, 25))
-    disability = mean + spread * (0.95 * score + 0.52 * rng.normal(0, 1, n))
+    disability = mean + spread * (0.91 * score + 0.42 * rng.normal(0, 1, n))
     return leg, back, np.clip(disability, 8, 96)
 
 
@@ -112,7 +114,7 @@ def drawn_pain(
             np.where(kind < ROOT_LESIONS, leg, np.maximum(leg, back) * 0.9),
             extent,
         ),
-        _felt(rng, second, both_sides(sources.second.side), leg * (0.5 + sources.second_share), extent),
+        _felt(rng, second, both_sides(sources.second.side), leg * (0.3 + sources.second_share), extent),
         _felt(rng, np.full(n, TERRITORIES.index("disc")), np.ones((n, 2), dtype=bool), back, extent, LOW_BACK_ONLY),
     ]
     beside = np.maximum(1, 8 * (0.25 + sources.mimic_share))
@@ -121,7 +123,7 @@ def drawn_pain(
         layers.append(_felt(rng, np.full(n, TERRITORIES.index(mimic)), here, beside, extent))
     layers.append(_felt(rng, np.full(n, TERRITORIES.index("trochanter")), sources.trochanter, beside, extent))
     diffuse = happens(rng, (0.42 * sources.sensitised)[:, None, None], (n, len(REGIONS), 2))
-    layers.append(diffuse * rng.uniform(3, 9, diffuse.shape))
+    layers.append(diffuse * rng.uniform(2, 7, diffuse.shape))
     drawing = np.maximum.reduce(layers)
     # Of two drawings a minute apart, only 62 % overlaps (Leoni 2013).
     forgotten = happens(rng, FORGOTTEN, drawing.shape)
@@ -140,6 +142,8 @@ def _felt(
     """(n, region, side) intensity of one source; `narrow` shrinks all shares but that of the low back."""
     shares = fact_grid("territories", TERRITORIES, REGIONS)[np.maximum(territory, 0)]
     shares = np.where(np.arange(len(REGIONS)) == 0, shares, shares * narrow)
+    stays = happens(rng, fact_grid("territories", TERRITORIES, ("above_thigh_only",))[np.maximum(territory, 0)])
+    shares = np.where(stays & ~ABOVE_THIGH, 0, shares)
     own = shifted(shares, extent + TERRITORY_SD * rng.normal(0, 1, shares.shape))
     marked = happens(rng, own[:, :, None], (*shares.shape, 2))
     marked &= (sides & (territory >= 0)[:, None])[:, None, :]

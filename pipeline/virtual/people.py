@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from pipeline.virtual.centres import PRESENTATIONS, Centres
 from pipeline.virtual.draws import happens, picked, shifted, whole
-from pipeline.virtual.facts import fact_by, facts
+from pipeline.virtual.facts import constant, fact_by, facts
 
 WORK = ("working", "sick_leave", "unemployed", "disability_pension", "retired", "other")
 RED_FLAGS = {
@@ -112,8 +112,8 @@ def _work(rng: Generator, age: np.ndarray, burden: np.ndarray, education: np.nda
         [
             np.full(len(age), np.log(0.42)),
             np.log(0.32) + 0.15 * burden,
-            np.log(0.10) + trouble,
-            np.log(0.27) + trouble + 0.03 * (age - 45),
+            np.log(0.094) + trouble,
+            np.log(0.26) + trouble + 0.03 * (age - 45),
             np.where(age < 60, -20.0, np.log(0.5) + 0.9 * (age - 64)),
             np.log(0.06) - 0.06 * (age - 40),
         ],
@@ -121,6 +121,8 @@ def _work(rng: Generator, age: np.ndarray, burden: np.ndarray, education: np.nda
     )
     work = picked(rng, np.exp(log_shares - log_shares.max(axis=1, keepdims=True)))
     work = np.where(age > 70, WORK.index("retired"), work)
+    unasked = (work == WORK.index("retired")) & happens(rng, constant("retired_written_unemployed"), (len(age),))
+    work = np.where(unasked, WORK.index("unemployed"), work)
     weeks = np.minimum(np.round(np.exp(rng.normal(2.6, 1.0, len(age)))), 150)
     employed = np.isin(work, [WORK.index("working"), WORK.index("sick_leave")])
     weeks = np.where(work == WORK.index("sick_leave"), np.maximum(weeks, 1), 0.0)
@@ -158,17 +160,21 @@ def _history(rng: Generator, presentation: np.ndarray, age: np.ndarray, burden: 
     fused = happens(rng, np.where(operations > 0, 0.10 + 0.08 * (operations - 1).clip(0), 0))
     durations = rng.multivariate_normal([0, 0], [[1, 0.55], [0.55, 1]], n)
     durations += 0.15 * burden[:, None]
-    back = fact_by("presentations", PRESENTATIONS, "back_median_months")[presentation]
-    leg = fact_by("presentations", PRESENTATIONS, "leg_median_months")[presentation]
     longest = np.minimum(12 * (age - 10), LONGEST_MONTHS)
+
+    def months(pain_in: str, own: np.ndarray) -> np.ndarray:
+        median, spread = (
+            fact_by("presentations", PRESENTATIONS, f"{pain_in}_{quantity}")[presentation]
+            for quantity in ("median_months", "log_sd")
+        )
+        return np.minimum(np.maximum(np.round(median * np.exp(spread * own)), 1), longest)
+
     return {
         "earlier_lumbar_operations": operations,
         "months_since_last_operation": np.where(operations > 0, np.maximum(since, 3), np.nan),
         "has_earlier_fusion": np.where(operations > 0, fused, np.nan),
-        "back_pain_duration_months": np.minimum(
-            np.maximum(np.round(back * np.exp(1.15 * durations[:, 0])), 1), longest
-        ),
-        "leg_pain_duration_months": np.minimum(np.maximum(np.round(leg * np.exp(0.95 * durations[:, 1])), 1), longest),
+        "back_pain_duration_months": months("back", durations[:, 0]),
+        "leg_pain_duration_months": months("leg", durations[:, 1]),
     }
 
 

@@ -18,6 +18,7 @@ from numpy.random import Generator
 from features.axes import LEVELS, MIMICS, ROOTS
 from features.dictionary import load_dictionary
 from pipeline.virtual import answers
+from pipeline.virtual.accuracies import Accuracies, drawn_accuracies
 from pipeline.virtual.aftermath import NO_EVENT, event_names
 from pipeline.virtual.anatomy import Anatomy, incidental_findings, worn_anatomy
 from pipeline.virtual.centres import Centres, centre_of, drawn_centres
@@ -168,6 +169,11 @@ def referred(params: RegistryParams) -> Planned:
     return _referred(params, streams(params.seed, 0), centres, min(BLOCK_CASES, params.cases), 0)
 
 
+def accuracies_of(params: RegistryParams) -> Accuracies:
+    """How good tests and signs are in this registry, whatever the block and the episode."""
+    return drawn_accuracies(streams(params.seed, 0)["accuracies"])
+
+
 def _referred(params: RegistryParams, rngs: dict[str, Generator], centres: Centres, cases: int, block: int) -> Planned:
     n = int(np.ceil(CANDIDATES_PER_CASE * cases)) + 20
     centre = centre_of(rngs["listing"], centres, n)
@@ -193,7 +199,7 @@ def _planned(
 ) -> Planned:
     sources, anatomy = pain_sources(rngs["sources"], people, anatomy)
     pain = reported_pain(rngs["pain"], people, anatomy, sources, params.drawing_extent)
-    signs = examination(rngs["examination"], people, anatomy, sources)
+    signs = examination(rngs["examination"], accuracies_of(params), people, anatomy, sources)
     reading = read_scan(rngs["scan"], anatomy, params.reader_error)
     plan = chosen_plan(rngs["choice"], people, centres, pain, signs, reading)
     return Planned(
@@ -225,12 +231,13 @@ def _followed(
     written = answers.reoperation_cause(rngs["answers"], cause, done, after)
     replied, day = answers.answered(rngs["answers"], people, centres, dates, after)
     columns = done.columns | answers.outcome_columns(dates, after, done, written, replied, day)
-    columns |= _workup(rngs["workup"], planned, done, after, dates, cause, replied, day)
+    columns |= _workup(rngs["workup"], accuracies_of(params), planned, done, after, dates, cause, replied, day)
     return Followed(operation=done, course=after, dates=dates, cause=cause, columns=columns)
 
 
 def _workup(
     rng: Generator,
+    accuracies: Accuracies,
     planned: Planned,
     done: Operation,
     after: Course,
@@ -257,7 +264,7 @@ def _workup(
         cause=cause,
     )
     columns = {"workup_date": iso_dates(np.where(seen, when, np.nan))}
-    for name, values in workup_columns(rng, rows_of(whole_block, rows)).items():
+    for name, values in workup_columns(rng, accuracies, rows_of(whole_block, rows)).items():
         spread = np.full(
             n,
             None if values.dtype.kind in "OU" else np.nan,

@@ -38,6 +38,10 @@ SPINAL = 7
 BOTH = 2
 """Side of a source felt on both sides; 0 is left, 1 right."""
 NONE = -1
+HERNIATION_ZONES = np.array([0.96, 0.025, 0.015])
+"""Shares of painful herniations that are paracentral, foraminal and far lateral (an assumption)."""
+UPWARD_AT_EXITING_ROOT = 0.25
+"""Share of upward fragments that reach the root that leaves above (an assumption)."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,7 @@ def _put_herniation(
     rng: Generator, spine: Anatomy, case: np.ndarray, level: np.ndarray, side: np.ndarray, milder: np.ndarray
 ) -> Put:
     n = len(case)
-    where = picked(rng, np.array([0.92, 0.05, 0.03]), n) + 1
+    where = picked(rng, HERNIATION_ZONES, n) + 1
     shares = np.where(milder[:, None], [0.75, 0.22, 0.03], [0.33, 0.51, 0.16])
     grade = 2.0 + picked(rng, shares)
     moved = np.where(grade >= 3, picked(rng, np.array([0.55, 0.13, 0.32]), n), 0)
@@ -212,7 +216,7 @@ def _put_herniation(
     spine.migration[case, level] = np.where(where == 1, moved, 0)
     _at_least(spine.disc, (case, level), 3.0 + happens(rng, 0.45, (n,)))
     _at_least(spine.recess, (case, level, side), np.where((where == 1) & happens(rng, 0.3, (n,)), 1.0, 0.0))
-    exits = (where > 1) | ((moved == 1) & happens(rng, 0.5, (n,)))
+    exits = (where > 1) | ((moved == 1) & happens(rng, UPWARD_AT_EXITING_ROOT, (n,)))
     return (where > 1).astype(int), level + 1 - exits, grade
 
 

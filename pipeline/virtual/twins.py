@@ -22,8 +22,8 @@ from pipeline.virtual.examination import examination
 from pipeline.virtual.pain import reported_pain
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.planned import Planned
-from pipeline.virtual.registry import Decisions, decided_record, decision_blocks
-from pipeline.virtual.sources import BOTH, GENERATORS, NONE, SPINAL, Lesion, Sources
+from pipeline.virtual.registry import Decisions, accuracies_of, decided_record, decision_blocks
+from pipeline.virtual.sources import BOTH, GENERATORS, NONE, SPINAL, UPWARD_AT_EXITING_ROOT, Lesion, Sources
 
 TWIN_EPISODE = 2
 """Streams of chance of the second twin, beside those of first (0) and second (1) operations."""
@@ -82,7 +82,7 @@ def _second_twin(rngs: dict[str, Generator], params: RegistryParams, decisions: 
     twin = decisions.planned
     sources = other_sources(rngs["sources"], twin.sources, twin.anatomy)
     pain = reported_pain(rngs["pain"], twin.people, twin.anatomy, sources, params.drawing_extent)
-    signs = examination(rngs["examination"], twin.people, twin.anatomy, sources)
+    signs = examination(rngs["examination"], accuracies_of(params), twin.people, twin.anatomy, sources)
     signs |= {name: values for name, values in twin.signs.items() if name.startswith(RADIOGRAPH)}
     plan = chosen_plan(rngs["choice"], twin.people, decisions.centres, pain, signs, twin.reading)
     return replace(twin, sources=sources, pain=pain, signs=signs, plan=plan)
@@ -144,12 +144,12 @@ def _other_lesion(rng: Generator, main: Lesion, anatomy: Anatomy) -> Lesion:
         return np.where(found, np.broadcast_to(values, able.shape)[case, chosen], NONE)
 
     kind, level, side, zone, root = (at(values) for values in place)
-    # As in the first twin: a slip is felt on one side in some, an upward fragment at the exiting root in half.
+    # As in the first twin: a slip is felt on one side in some, an upward fragment at the exiting root in some.
     slip = kind == GENERATORS.index("slip")
     side = np.where(slip & happens(rng, 0.55, (n,)), happens(rng, 0.5, (n,)).astype(int), side)
     lytic = slip & (anatomy.lysis[case, np.clip(level, 0, None)] > 0)
     upward = (kind == 0) & (zone == 0) & (anatomy.migration[case, np.clip(level, 0, None)] == 1)
-    exits = lytic | (upward & happens(rng, 0.5, (n,)))
+    exits = lytic | (upward & happens(rng, UPWARD_AT_EXITING_ROOT, (n,)))
     return Lesion(
         kind=kind,
         level=level,

@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from features.axes import LEVELS
 from features.dictionary import load_dictionary
+from pipeline.virtual.accuracies import Accuracies
 from pipeline.virtual.aftermath import NO_EVENT, event_numbers
 from pipeline.virtual.anatomy import Anatomy
 from pipeline.virtual.course import Course
@@ -42,11 +43,11 @@ class Failed:
     cause: np.ndarray
 
 
-def workup_columns(rng: Generator, failed: Failed) -> dict[str, np.ndarray]:
+def workup_columns(rng: Generator, accuracies: Accuracies, failed: Failed) -> dict[str, np.ndarray]:
     """Columns of the work-up, as if every one of these cases had it."""
     columns = _history(rng, failed)
     columns |= _drawing(rng, failed)
-    signs = examination(rng, failed.people, failed.anatomy, failed.sources)
+    signs = examination(rng, accuracies, failed.people, failed.anatomy, failed.sources)
     known = load_dictionary()
     columns |= {f"followup_{name}": v for name, v in signs.items() if f"followup_{name}" in known}
     columns |= _scan(rng, failed)

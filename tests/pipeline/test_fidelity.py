@@ -26,7 +26,7 @@ from pipeline.fidelity.picture import fidelity_picture
 from pipeline.fidelity.targets import left_out, published_targets, refuse, target_problems
 from pipeline.files import read_cases, read_table
 from pipeline.params import Params, load_params
-from pipeline.report_tables import fidelity_section
+from pipeline.reporting.fidelity_table import fidelity_section
 from pipeline.stages import fidelity, ingest, registry
 
 ROOT = Path(__file__).resolve().parents[2]
