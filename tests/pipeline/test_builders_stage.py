@@ -17,7 +17,8 @@ from models import builder_evidence as evidence
 from models.drawing import ANSWER_STYLES
 from pipeline import paths
 from pipeline.params import Params, load_params
-from pipeline.stages import builders, report
+from pipeline.reporting import builder_tables
+from pipeline.stages import builders
 from pipeline.virtual.decisions import draw_decisions
 from pipeline.virtual.parameters import RegistryParams
 
@@ -175,7 +176,7 @@ def test_sizes_too_small_to_judge_are_refused(params):
 
 
 def test_what_the_report_says_comes_from_the_file(found):
-    told = report.truth_figures(found)
+    told = builder_tables.truth_figures(found)
     asked = [found["plan"], *(found["mimics"][mimic] for mimic in MIMICS)]
     for row, figures_ in zip(told["rows"], asked, strict=True):
         estimate, n = (figures_["compared"]["builders"][name] for name in ("estimate", "n"))
@@ -183,7 +184,7 @@ def test_what_the_report_says_comes_from_the_file(found):
         assert row["n"] == n
     estimate = found["plan"]["compared"]["less_crude_rival"]["estimate"]
     assert told["ahead"].startswith(f"{estimate:.2f} (")
-    assert {"plan", *MIMICS, *found["twins"]} == set(report.ASKED)
+    assert {"plan", *MIMICS, *found["twins"]} == set(builder_tables.ASKED)
 
 
 def test_the_picture_shows_everybody_who_answers(written, tmp_path):
