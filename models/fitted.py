@@ -6,9 +6,10 @@ float64 sum with the base, so that explanations add up to the prediction exactly
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from models.encoding import (
     Floats,
     as_numbers,
     as_words,
+    is_missing,
     n_cases,
     restricted_cubic_basis,
 )
@@ -191,6 +193,99 @@ class TreeModel:
 
     def as_ubj(self) -> bytes:
         return bytes(self.booster.save_raw("ubj"))
+
+
+class TreeStack:
+    """Boosted trees of the same predictors, evaluated together for a case or a few.
+
+    XGBoost takes a tenth of a millisecond for each booster and each call, which fifty refits make long. The
+    same trees as arrays take a few steps down for all of them at once. Leaves are added in XGBoost's order
+    and in its single precision, so that the numbers are those of each model alone.
+
+    Parameters
+    ----------
+    models : at least one `TreeModel`
+        With the same predictors in the same order.
+    """
+
+    def __init__(self, models: Sequence[TreeModel]) -> None:
+        forests, bases = zip(*map(_forest, models), strict=True)
+        shape = (len(models), max(map(len, forests)), max(len(tree.left) for forest in forests for tree in forest))
+        self._left, self._right, self._feature = (np.zeros(shape, dtype=np.intp) for _ in range(3))
+        self._split, self._leaf = (np.zeros(shape, dtype=np.float32) for _ in range(2))
+        for row, forest in enumerate(forests):
+            for column, tree in enumerate(forest):
+                size = slice(len(tree.left))
+                is_leaf, own = tree.left < 0, np.arange(len(tree.left))
+                self._left[row, column, size] = np.where(is_leaf, own, tree.left)
+                self._right[row, column, size] = np.where(is_leaf, own, tree.right)
+                self._feature[row, column, size] = tree.feature
+                self._split[row, column, size] = tree.split
+                self._leaf[row, column, size] = np.where(is_leaf, tree.split, 0)
+        self._depth = max(tree.depth for forest in forests for tree in forest)
+        self._base = np.array(bases, dtype=np.float32)
+        self._encodings = [model.encoding for model in models]
+        self._fill = np.array([_fills(encoding) for encoding in self._encodings])
+
+    def log_odds(self, frame: Columns) -> Floats:
+        """Margins of all models, before recalibration: (n_models, n_cases)."""
+        x = self._encoded(frame).astype(np.float32)
+        n_models, n_rows, n_columns = x.shape
+        _, n_trees, n_nodes = self._left.shape
+        first_node = (np.arange(n_models)[:, None] * n_trees + np.arange(n_trees))[:, None, :] * n_nodes
+        first_value = (np.arange(n_models)[:, None] * n_rows + np.arange(n_rows))[:, :, None] * n_columns
+        node = np.zeros((n_models, n_rows, n_trees), dtype=np.intp)
+        for _ in range(self._depth):
+            at = first_node + node
+            goes_left = x.take(first_value + self._feature.take(at)) < self._split.take(at)
+            node = np.where(goes_left, self._left.take(at), self._right.take(at))
+        leaves = self._leaf.take(first_node + node)
+        leaves[:, :, 0] += self._base[:, None]
+        return np.cumsum(leaves, axis=2, dtype=np.float32)[:, :, -1].astype(np.float64)
+
+    def _encoded(self, frame: Columns) -> Floats:
+        """What each model sees: (n_models, n_cases, n_columns); they differ where something is missing alone."""
+        encoding = self._encodings[0]
+        missing = np.stack([is_missing(frame[p.name]) for p in encoding.predictors], axis=1)[:, encoding.owner]
+        return np.where(missing, self._fill[:, None, :], encoding.encode(frame))
+
+
+class _Tree(NamedTuple):
+    left: NDArray[np.intp]  # (n_nodes,); -1 at a leaf
+    right: NDArray[np.intp]
+    feature: NDArray[np.intp]
+    split: NDArray[np.float32]  # at a leaf its value
+
+    @property
+    def depth(self) -> int:
+        depths = np.zeros(len(self.left), dtype=np.intp)
+        for node in range(len(self.left)):  # a child stands behind its parent
+            if self.left[node] >= 0:
+                depths[[self.left[node], self.right[node]]] = depths[node] + 1
+        return int(depths.max())
+
+
+def _forest(model: TreeModel) -> tuple[list[_Tree], np.float32]:
+    """The trees of a model, and the margin to which their leaves are added."""
+    learner = json.loads(bytes(model.booster.save_raw("json")))["learner"]
+    trees = [
+        _Tree(
+            left=np.array(tree["left_children"], dtype=np.intp),
+            right=np.array(tree["right_children"], dtype=np.intp),
+            feature=np.array(tree["split_indices"], dtype=np.intp),
+            split=np.array(tree["split_conditions"], dtype=np.float32),
+        )
+        for tree in learner["gradient_booster"]["model"]["trees"]
+    ]
+    share = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))
+    odds_against = np.float64(np.float32(1) / share - np.float32(1))
+    return trees, np.float32(-np.log(odds_against))
+
+
+def _fills(encoding: Encoding) -> Floats:
+    """The encoded columns of a case of which nothing is recorded: (n_columns,)."""
+    nothing = {p.name: np.array([None], dtype=object) for p in encoding.predictors}
+    return encoding.encode(nothing)[0]
 
 
 def _matrix(columns: Floats) -> xgb.DMatrix:

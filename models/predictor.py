@@ -22,9 +22,11 @@ from features.red_flags import red_flag_names
 from models.bundle import Bundle, bundle_sha256, read_bundle
 from models.encoding import Columns, Floats, is_missing
 from models.experience import SeenLimits, Similar
-from models.fitted import LinearModel, LinearStack, sigmoid
+from models.fitted import LinearModel, LinearStack, TreeModel, TreeStack, sigmoid
 
 Z_95 = 1.959963984540054
+FEW_CASES = 20
+"""Up to so many cases the trees of all refits are faster as arrays; both ways give the same numbers."""
 VIRTUAL_CAUTION = "Made from the virtual registry: not for patients."
 
 
@@ -71,7 +73,9 @@ class RiskPredictor:
         self.builder_params = BuilderParams(**bundle.builder_params)
         self.names = [predictor.name for predictor in bundle.predictors]
         linear = [refit for refit in bundle.refits if isinstance(refit, LinearModel)]
-        self._stack = LinearStack(linear) if linear else None
+        trees = [refit for refit in bundle.refits if isinstance(refit, TreeModel)]
+        self._linear = LinearStack(linear) if linear else None
+        self._trees = TreeStack(trees) if trees else None
         self._limits = SeenLimits(bundle.seen, bundle.predictors)
 
     @classmethod
@@ -174,8 +178,10 @@ class RiskPredictor:
         """Standard deviation of the calibrated log-odds over the refits; NaN for a model without refits."""
         if not self.bundle.refits:
             return np.full(n_cases, np.nan)
-        if self._stack is not None:
-            margins = self._stack.log_odds(predictors)
+        if self._linear is not None:
+            margins = self._linear.log_odds(predictors)
+        elif self._trees is not None and n_cases <= FEW_CASES:
+            margins = self._trees.log_odds(predictors)
         else:
             margins = np.stack([refit.log_odds(predictors) for refit in self.bundle.refits])
         return np.std(self.bundle.recalibration(margins), axis=0, ddof=1)

@@ -9,7 +9,7 @@ import shap
 
 from features.errors import ParamsError
 from features.predictors import predictor
-from models.fitted import LinearModel, LinearStack, TreeModel
+from models.fitted import LinearModel, LinearStack, TreeModel, TreeStack
 from models.learners import LEARNERS, estimator, fit, fit_all, fitted_model, log_odds, log_odds_of_all, settings
 
 
@@ -168,3 +168,10 @@ def test_refits_may_differ_in_what_bends_and_know_a_word_that_is_none(developmen
     cases["diagnosis"] = ["never heard of"] * 5 + [None] * 5 + cases["diagnosis"].tolist()[10:]
     alone = np.stack([one.log_odds(cases), other.log_odds(cases)])
     np.testing.assert_allclose(LinearStack([one, other]).log_odds(cases), alone, rtol=0, atol=1e-12)
+
+
+def test_trees_as_arrays_give_the_numbers_of_xgboost_to_the_bit(learned, development):
+    refits = learned["xgboost"].refits
+    cases = development.X.assign(diagnosis=development.X["diagnosis"].where(development.X["odi"] > 30))
+    alone = np.stack([refit.log_odds(cases) for refit in refits])
+    np.testing.assert_array_equal(TreeStack(refits).log_odds(cases), alone)
