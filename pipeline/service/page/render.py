@@ -50,10 +50,16 @@ class SpineCell(NamedTuple):
 
 
 @cache
-def screening_page() -> str:
+def screening_page(is_virtual: bool = False) -> str:
     """The page as HTML, to be served at the root, with `STATIC` under `static/` and the service's addresses beside it.
 
     It sends the record as JSON to `screen`, and needs no other host, no inline script and no inline style.
+
+    Parameters
+    ----------
+    is_virtual : bool
+        Whether a model that is served learned from the virtual registry: the page says so from the start,
+        and not only with an answer.
     """
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -81,6 +87,7 @@ def screening_page() -> str:
         axes=json.dumps({"regions": REGIONS, "upper": UPPER_REGIONS, "sides": SIDES, "levels": LEVELS}),
         places=json.dumps(_lesion_places()),
         examples=examples(),
+        is_virtual=is_virtual,
     )
 
 

@@ -7,6 +7,7 @@ import { waterfall } from "./waterfall.js";
 import { capital, ofHundred, outcomeTitle, percent } from "./words.js";
 
 const WORTH_SHOWING = 0.05; // a mimic less likely than this is left to the sentence below
+const LEAST_SUPPORT = 0.01; // a source with less is not shown, unless it is the best
 const KINDS = { lesion: "lesion", mimic: "not the spine", unknown: "unknown" };
 
 export function showAnswer(view, answer, { caseId, isPlanAlone, back }) {
@@ -100,7 +101,8 @@ function plan(answer) {
 function sources(answer) {
   const story = answer.story.filter((line) => !isAbout(line, "The plan", "Examine next", "Caution: "));
   if (!answer.sources.length) return card("sources", "Sources of the pain", ...story.map((line) => h("p", {}, line)));
-  const items = answer.sources.map((source) => {
+  const shown = answer.sources.filter((source, place) => place === 0 || source.support >= LEAST_SUPPORT);
+  const items = shown.map((source) => {
     const bar = h("span", { class: `support ${source.kind}` });
     bar.style.width = `${100 * source.support}%`;
     const reach = source.is_reached === null || source.kind !== "lesion" ? null : source.is_reached ? "plan reaches it" : "plan does not reach it";
@@ -112,7 +114,7 @@ function sources(answer) {
       h("p", { class: "chips" }, h("span", { class: `chip ${source.kind}` }, KINDS[source.kind]), reach ? h("span", { class: `chip reach ${source.is_reached ? "is-reached" : ""}` }, reach) : null),
     );
   });
-  return card("sources", "Sources of the pain, by support", h("ol", { class: "ranked" }, ...items), mimics(answer), h("details", { class: "words" }, h("summary", {}, "In words"), ...story.map((line) => h("p", {}, line))));
+  return card("sources", "Sources of the pain, by support", h("ol", { class: "ranked" }, ...items), shown.length < answer.sources.length ? h("p", { class: "small rest" }, "Every other source: under 1 %.") : null, mimics(answer), h("details", { class: "words" }, h("summary", {}, "In words"), ...story.map((line) => h("p", {}, line))));
 }
 
 function mimics(answer) {

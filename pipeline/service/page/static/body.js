@@ -16,6 +16,7 @@ export function connectBody(form, changed) {
   const regions = [...svg.querySelectorAll(".region")];
   const controls = regions.filter((region) => region.getAttribute("role"));
   let chosen = null;
+  let isTouched = false; // until a region is chosen, none is named
   let typedAt = 0;
 
   const nameOf = ({ region, side }) => `pain_${region}_${side}`;
@@ -30,12 +31,15 @@ export function connectBody(form, changed) {
 
   function choose(control, isFocused) {
     chosen = control;
+    isTouched ||= isFocused;
     for (const other of controls) other.setAttribute("tabindex", other === control ? "0" : "-1");
     for (const region of regions) region.classList.toggle("is-chosen", controlOf(region) === control && isFocused);
     readOut();
   }
 
   function readOut() {
+    for (const button of byId("body-dial").children) button.disabled = !isTouched;
+    if (!isTouched) return;
     const points = pointsAt(chosen);
     byId("body-readout").textContent = `${chosen.getAttribute("aria-label")}: ${points ? `${points} of 10` : "no pain marked"}`;
     for (const button of byId("body-dial").children) {

@@ -4,7 +4,7 @@ import { showAnswer } from "./answer.js";
 import { connectBody } from "./body.js";
 import { announce, byId, h } from "./dom.js";
 import { fieldOf, fieldsIn, fillForm, goTo, isFinding, keep, kept, labelOf, mistakeOf, mistakesIn, readRecord, setValue, showMistake, valueOf } from "./record.js";
-import { ask, Refused } from "./service.js";
+import { ask, Refused, useToken } from "./service.js";
 import { connectSpine } from "./spine.js";
 
 const form = byId("record");
@@ -131,13 +131,13 @@ byId("example").addEventListener("change", async ({ target }) => {
 
 // Asking
 
-function showProblems(title, mistakes = []) {
+function showProblems(title, mistakes = [], wantsToken = false) {
   const box = byId("problems");
   box.hidden = !title;
   if (!title) return;
   const items = mistakes.map(({ name, words }) => {
     const field = fieldOf(form, name);
-    if (!field) return h("li", {}, `${name}: ${words}`);
+    if (!field) return h("li", {}, words);
     showMistake(field, words);
     const link = h("a", { href: `#f-${name}` }, labelOf(field));
     link.addEventListener("click", (event) => {
@@ -146,9 +146,21 @@ function showProblems(title, mistakes = []) {
     });
     return h("li", {}, link, `: ${words}`);
   });
-  box.replaceChildren(h("p", {}, h("strong", {}, title)), items.length ? h("ul", {}, ...items) : "");
+  box.replaceChildren(h("p", {}, h("strong", {}, title)), items.length ? h("ul", {}, ...items) : "", wantsToken ? tokenForm() : "");
   box.focus();
   box.scrollIntoView({ block: "center" });
+}
+
+/** A service that others can reach asks for a token; it is kept in this tab until it is reloaded. */
+function tokenForm() {
+  const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
+  const asked = h("form", { class: "token" }, h("label", { for: "token" }, "Token"), input, h("button", { class: "quiet" }, "Use it and ask again"));
+  asked.addEventListener("submit", (event) => {
+    event.preventDefault();
+    useToken(input.value);
+    form.requestSubmit();
+  });
+  return asked;
 }
 
 form.addEventListener("submit", async (event) => {
@@ -171,7 +183,7 @@ form.addEventListener("submit", async (event) => {
     showResult(answer, record, isSamePatient);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    showProblems(error.message, error.mistakes);
+    showProblems(error.message, error.mistakes, error.wantsToken);
   } finally {
     button.disabled = false;
     button.textContent = "Ask for the risk";
@@ -190,7 +202,7 @@ function differsInPlanAlone(before, now) {
 function showResult(answer, record, isPlanAlone) {
   const view = byId("answer-view");
   showAnswer(view, answer, { caseId: record.case_id ?? "", isPlanAlone, back: showCase });
-  byId("banner").hidden = answer.provenance !== "virtual";
+  if (answer.provenance === "virtual") byId("banner").hidden = false;
   byId("case-view").hidden = true;
   byId("bar").hidden = true;
   view.hidden = false;

@@ -1,9 +1,17 @@
 // Talking to the service. What goes wrong comes back as a list of mistakes, each at its field where it has one.
 
+let token = ""; // in this tab alone, and gone when it is reloaded
+
+export function useToken(entered) {
+  token = entered.trim();
+}
+
+/** Why there is no answer: in words, mistakes at their fields, and whether a token is wanted. */
 export class Refused extends Error {
-  constructor(title, mistakes = []) {
+  constructor(title, mistakes = [], wantsToken = false) {
     super(title);
     this.mistakes = mistakes;
+    this.wantsToken = wantsToken;
   }
 }
 
@@ -13,7 +21,11 @@ export async function ask(record) {
   try {
     response = await fetch("screen", {
       method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json, application/problem+json" },
+      headers: {
+        "Content-Type": "application/json",
+        Accept: "application/json, application/problem+json",
+        ...(token ? { Authorization: `Bearer ${token}` } : {}),
+      },
       body: JSON.stringify(record),
       cache: "no-store",
     });
@@ -22,7 +34,7 @@ export async function ask(record) {
   }
   const body = await response.json().catch(() => null);
   if (response.ok && body) return body;
-  throw new Refused(titleOf(response, body), mistakesOf(body));
+  throw new Refused(titleOf(response, body), mistakesOf(body), response.status === 401);
 }
 
 function titleOf(response, problem) {
@@ -30,9 +42,15 @@ function titleOf(response, problem) {
   return problem?.detail ?? problem?.title ?? `The service answered with ${response.status}. Nothing was recorded.`;
 }
 
+/** At its field a mistake need not say which field it is. */
+function withoutName(words, name) {
+  const rest = words.startsWith(name) ? words.slice(name.length) : words;
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
+}
+
 function mistakesOf(problem) {
-  return (problem?.errors ?? []).map((error) => ({
-    name: String(error.pointer ?? error.name ?? "").split("/").pop().replace(/^#/, ""),
-    words: String(error.detail ?? error.message ?? error.expected ?? "Not accepted."),
+  return (problem?.errors ?? []).map(({ name, label, detail }) => ({
+    name: name ?? "",
+    words: withoutName(String(detail ?? "Not accepted."), `${label} (${name}) `),
   }));
 }
