@@ -42,7 +42,7 @@ function risks(answer, isPlanAlone) {
     sources(answer),
     h("div", { class: "column" }, plan(answer), nextTests(answer)),
     card("pain", "Expected over reported pain", painFigure(answer.picture)),
-    card("moved", "What raised and lowered the risk", h("p", { class: "small" }, `Of ${outcomeTitle(primary.outcome).toLowerCase()} within ${primary.horizon_months} months, in log-odds (${primary.model.explanation} contributions). They say what the model used, not what would change the outcome.`), waterfall(primary)),
+    card("moved", "What raised and lowered the risk", h("p", { class: "small of-what" }, `Of ${outcomeTitle(primary.outcome).toLowerCase()} within ${primary.horizon_months} months, in log-odds (${primary.model.explanation} contributions). They say what the model used, not what would change the outcome.`), waterfall(primary)),
     others.length ? elsewhere(others) : null,
     cautions(answer),
     card("is-not", "What this risk is not", h("p", {}, answer.is_not)),
@@ -66,7 +66,7 @@ function headline(outcome) {
   );
 }
 
-const fact = (name, value, more) => h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, value), more ? h("span", { class: "small" }, ` ${more}`) : null));
+const fact = (name, value, more) => h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, value), more ? h("span", { class: "small more" }, ` ${more}`) : null));
 
 function elsewhere(outcomes) {
   const rows = outcomes.map((outcome) =>
@@ -147,9 +147,26 @@ function points(change) {
   return whole === 1 ? "1 point" : whole < 1 ? "less than 1 point" : `${whole} points`;
 }
 
+const TOLD_TOGETHER = [
+  ["Not recorded, so that the development median stands in", /^Not recorded: (.+)\. It matters; the development median stands in\.$/],
+  ["Outside what development saw", /^(.+) is outside what development saw\.$/],
+];
+
+/** Cautions that say the same of several predictors, in one line each. */
+function gathered(texts) {
+  const left = [...texts];
+  const lines = [];
+  for (const [heading, pattern] of TOLD_TOGETHER) {
+    const found = left.filter((words) => pattern.test(words));
+    for (const words of found) left.splice(left.indexOf(words), 1);
+    if (found.length) lines.push(`${heading}: ${found.map((words) => words.match(pattern)[1]).join("; ")}.`);
+  }
+  return [...left, ...lines];
+}
+
 function cautions(answer) {
   const told = answer.story.filter((line) => line.startsWith("Caution: ")).map((line) => capital(line.slice("Caution: ".length)));
-  const all = [...answer.cautions.map((caution) => caution.text), ...told];
+  const all = [...gathered(answer.cautions.map((caution) => caution.text)), ...told];
   return all.length ? card("cautions", "Cautions", h("ul", {}, ...all.map((words) => h("li", {}, words)))) : null;
 }
 

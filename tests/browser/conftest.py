@@ -1,0 +1,118 @@
+"""A real browser on a real service.
+
+Skipped with a reason where there is no browser; BACKCAST_REQUIRE_BROWSER=1 makes that a failure.
+BACKCAST_BROWSER names another Chromium, BACKCAST_SERVICE the address of a service that runs already.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+LOOKED_FOR = ("chromium", "chromium-browser", "google-chrome")
+MILLISECONDS = 10_000
+"""How long a test waits for the page before it fails."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker opens the browser, and runs all tests that need it."""
+    for item in items:
+        if "screen_page" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+def _missing(why: str) -> None:
+    if os.environ.get("BACKCAST_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"{why} BACKCAST_REQUIRE_BROWSER=1 forbids to skip this.")
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _missing("Playwright is not installed: `make setup` installs it.")
+    chromium = os.environ.get("BACKCAST_BROWSER") or next(filter(None, map(shutil.which, LOOKED_FOR)), None)
+    if chromium is None:
+        _missing("There is no Chromium: on Debian `apt install chromium`, or name one with BACKCAST_BROWSER.")
+    with sync_playwright() as playwright:
+        # Containers have no user namespaces for Chromium's own sandbox; it opens nothing but this page.
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@dataclass
+class ScreenPage:
+    """The page in a window, with what a test often does on it."""
+
+    page: Any
+    address: str
+
+    def load(self, example: str) -> None:
+        self.page.select_option("#example", example)
+        self.page.wait_for_selector("#example-about:not([hidden])")
+
+    def ask(self) -> None:
+        """Ask for the risk, and wait for the answer."""
+        self.page.click("#ask")
+        self.page.wait_for_selector("#answer-view h1")
+
+    def value(self, name: str) -> str:
+        return self.page.eval_on_selector(
+            f'[data-field="{name}"]', "field => field.querySelector('select, input:not([type=radio]), input:checked').value"
+        )
+
+    def kept(self) -> dict[str, str]:
+        return self.page.evaluate("JSON.parse(localStorage.getItem('backcast.case')) ?? {}")
+
+    def text(self, selector: str) -> str:
+        return self.page.inner_text(selector)
+
+    def open_block(self, block: str) -> None:
+        self.page.eval_on_selector(f'[data-block="{block}"]', "block => { block.open = true }")
+
+
+@pytest.fixture
+def open_page(browser: Any, address: str) -> Iterator[Callable[..., ScreenPage]]:
+    """Opens the page in a window of its own; it must speak to no other host, and report no error."""
+    contexts, asked, errors = [], [], []
+
+    def opened(width: int = 1280, height: int = 900, scheme: str = "light") -> ScreenPage:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context.set_default_timeout(MILLISECONDS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if _is_error(message) else None)
+        page.goto(address)
+        return ScreenPage(page, address)
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert {urlsplit(url).netloc for url in asked} == {urlsplit(address).netloc}
+    assert errors == []
+
+
+def _is_error(message: Any) -> bool:
+    """Whether the browser complains; a refused request is reported there too, and is no fault of the page."""
+    return message.type in ("error", "warning") and "Failed to load resource" not in message.text
+
+
+@pytest.fixture
+def screen_page(open_page: Callable[..., ScreenPage]) -> ScreenPage:
+    return open_page()
+
+
+@pytest.fixture(scope="session")
+def address() -> str:
+    return os.environ["BACKCAST_SERVICE"]
