@@ -19,7 +19,7 @@ from features.dictionary import Variable, load_dictionary
 from features.errors import KnowledgeError
 from features.knowledge_tables import refuse_duplicates
 
-LAYOUTS = ("fields", "body", "sides", "roots", "levels", "plan")
+LAYOUTS = ("fields", "list", "body", "sides", "roots", "levels", "plan")
 HOME_OF_FORM = {
     "patient": "behaviour",
     "scores": "questionnaires",
