@@ -1,4 +1,4 @@
-"""A real browser on a real service.
+"""A real browser on a real service, whose two models learned from a few invented cases.
 
 Skipped with a reason where there is no browser; BACKCAST_REQUIRE_BROWSER=1 makes that a failure.
 BACKCAST_BROWSER names another Chromium, BACKCAST_SERVICE the address of a service that runs already.
@@ -6,14 +6,29 @@ BACKCAST_BROWSER names another Chromium, BACKCAST_SERVICE the address of a servi
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
+
+from features.predictors import candidate_predictors, predictor
+from models.bundle import write_bundle
+from models.training import learn
+from pipeline.params import load_params
+from pipeline.prediction_record.store import Record
+from pipeline.service.app import create_app
+from pipeline.service.screening import load_screener
+from pipeline.service.settings import ServiceSettings
 
 LOOKED_FOR = ("chromium", "chromium-browser", "google-chrome")
 MILLISECONDS = 10_000
@@ -23,7 +38,7 @@ MILLISECONDS = 10_000
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker opens the browser, and runs all tests that need it."""
     for item in items:
-        if "screen_page" in getattr(item, "fixturenames", ()):
+        if "open_page" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
@@ -67,7 +82,8 @@ class ScreenPage:
 
     def value(self, name: str) -> str:
         return self.page.eval_on_selector(
-            f'[data-field="{name}"]', "field => field.querySelector('select, input:not([type=radio]), input:checked').value"
+            f'[data-field="{name}"]',
+            "field => field.querySelector('select, input:not([type=radio]), input:checked').value",
         )
 
     def kept(self) -> dict[str, str]:
@@ -114,5 +130,54 @@ def screen_page(open_page: Callable[..., ScreenPage]) -> ScreenPage:
 
 
 @pytest.fixture(scope="session")
-def address() -> str:
-    return os.environ["BACKCAST_SERVICE"]
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the service answers."""
+    running = os.environ.get("BACKCAST_SERVICE")
+    if running:
+        yield running
+        return
+    folder = tmp_path_factory.mktemp("service")
+    with Record.open(folder / "record.db") as record:
+        settings = ServiceSettings(
+            models=tuple(_models(folder)),
+            record=folder / "record.db",
+            params=replace(load_params().service, requests_per_second=1000, burst=1000),
+            hosts=("127.0.0.1",),
+            exports=False,
+        )
+        app = create_app(settings, load_screener(settings), record)
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, ws="none"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the service did not start"
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/"
+        server.should_exit = True
+        thread.join()
+
+
+def _models(folder: Path) -> Iterator[tuple[str, Path]]:
+    """A model of failure, and the same under the name of a second outcome."""
+    small = _small_models()
+    development = small.invented_development()
+    known = {p.name: p for p in candidate_predictors("failure_12m", 40)}
+    predictors = [known.get(name) or predictor(name) for name in development.X.columns]
+    learned = learn(development, "logistic", predictors, {"C": [0.1]}, refits=4, seed=5)
+    failure = small.made_bundle(learned, development)
+    worse = replace(failure, outcome="worse_12m", outcome_label="worse than before")
+    for bundle in (failure, worse):
+        write_bundle(bundle, folder / bundle.outcome)
+        yield f"models:/backcast-{bundle.outcome}/1", folder / bundle.outcome
+
+
+def _small_models() -> ModuleType:
+    """The invented development cases of the tests of models."""
+    path = Path(__file__).parents[1] / "models" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("small_models", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,5 +1,6 @@
 """The page without a browser: everything of the dictionary is on it once, and nothing comes from elsewhere."""
 
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -81,7 +82,7 @@ def test_every_place_of_a_herniation_can_be_clicked(elements):
     for level in LEVELS:
         row = [given for given in cells if given["data-level"] == level]
         ends = [(float(given["x"]), float(given["x"]) + float(given["width"])) for given in row]
-        assert all(left[1] == pytest.approx(right[0]) for left, right in zip(ends, ends[1:], strict=False))
+        assert all(left[1] == pytest.approx(right[0]) for left, right in itertools.pairwise(ends))
 
 
 def test_the_page_needs_no_other_host_no_inline_script_and_no_inline_style(elements):
@@ -109,7 +110,8 @@ def test_one_act_records_what_is_normal_and_only_that():
 
 
 def test_a_variable_that_no_table_places_is_asked_for_all_the_same(tables):
-    tables["items"].drop(tables["items"].index[tables["items"]["item"] == "fair"], inplace=True)  # noqa: PD002
+    items = tables["items"]
+    tables["items"] = items[items["item"] != "fair"]
     fields = [field.name for section in form.form_sections() for block in section.blocks for field in block.fields]
     assert sorted(fields) == sorted(variable.name for variable in VARIABLES)
 

@@ -225,6 +225,20 @@ def test_an_answer_leaves_with_its_record_and_two_plans_are_not_compared(screen_
     assert page.locator(".notice").count() == 0
 
 
+def test_an_answer_is_shown_again_from_the_record_at_its_address(screen_page):
+    page = screen_page.page
+    screen_page.load("disc_herniation")
+    screen_page.ask()
+    answer = screen_page.text("#answer-view")
+    page.reload()
+    page.wait_for_selector("#answer-view h1")
+    assert screen_page.text("#answer-view") == answer
+    page.goto(f"{screen_page.address}#prediction/00000000-0000-0000-0000-000000000000")
+    page.reload()
+    page.wait_for_selector("#problems:not([hidden])")
+    assert "no such prediction" in screen_page.text("#problems")
+
+
 def test_groups_open_to_their_variables_and_add_up(screen_page):
     page = screen_page.page
     screen_page.load("disc_herniation")
@@ -234,7 +248,9 @@ def test_groups_open_to_their_variables_and_add_up(screen_page):
     assert page.locator(".part-row:visible").count() == 0
     page.click(".opener >> nth=0")
     assert page.locator(".part-row:visible").count() > 0
-    shown = [float(words.replace("−", "-")) for words in page.locator(".group-row .figure:nth-child(3)").all_inner_texts()]
+    shown = [
+        float(words.replace("−", "-")) for words in page.locator(".group-row .figure:nth-child(3)").all_inner_texts()
+    ]
     assert sum(shown) == pytest.approx(sum(outcome["contributions"].values()), abs=0.005 * len(shown) + 1e-9)
 
 

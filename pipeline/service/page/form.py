@@ -20,6 +20,7 @@ from features.errors import KnowledgeError
 from features.knowledge_tables import refuse_duplicates
 
 LAYOUTS = ("fields", "list", "body", "sides", "roots", "levels", "plan")
+PICTURES = ("body", "levels", "plan")
 HOME_OF_FORM = {
     "patient": "behaviour",
     "scores": "questionnaires",
@@ -170,7 +171,7 @@ def _blocks(table: pd.DataFrame, rows: dict[str, list[Row]]) -> Iterable[Block]:
                 layout=block.layout,
                 all_normal=block.all_normal,
                 rows=own,
-                is_open=block.layout in ("body", "levels", "plan") or any(f.is_essential for row in own for f in row.fields),
+                is_open=block.layout in PICTURES or any(field.is_essential for row in own for field in row.fields),
             )
 
 
@@ -218,8 +219,11 @@ def _refuse_faults(blocks: pd.DataFrame, items: pd.DataFrame, by_item: dict[str,
             problems.append(f"items.csv: {row.item} stands in {row.block}, which blocks.csv does not declare.")
         if row.item not in by_item:
             problems.append(f"items.csv: {row.item} is no item that is known before the operation.")
-        elif unknown := {*row.normal.split(), *filter(None, row.unremarkable.split("|"))} - _codes(by_item[row.item][0]):
-            problems.append(f"items.csv: {row.item} takes {', '.join(sorted(unknown))} for normal, none of its choices.")
+            continue
+        stated = set(filter(None, [row.normal, *row.unremarkable.split("|")]))
+        unknown = sorted(stated - {_number(code) for code in by_item[row.item][0].codes})
+        if unknown:
+            problems.append(f"items.csv: {row.item} takes {', '.join(unknown)} for normal, none of its choices.")
     if problems:
         raise KnowledgeError("The form of the screening page cannot be made:\n" + "\n".join(problems))
 
@@ -227,10 +231,6 @@ def _refuse_faults(blocks: pd.DataFrame, items: pd.DataFrame, by_item: dict[str,
 def _none_of(variable: Variable) -> tuple[str, ...]:
     """A plain no is no finding."""
     return ("0",) if variable.type == "yes_no" else ()
-
-
-def _codes(variable: Variable) -> set[str]:
-    return {_number(code) for code in variable.codes}
 
 
 def _number(value: float | str | None) -> str:

@@ -5,6 +5,7 @@ Nothing of a patient is in it: what is entered stays in the browser until an ans
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -82,7 +83,7 @@ def screening_page(is_virtual: bool = False) -> str:
         views=VIEW_LABELS,
         view_places=VIEW_PLACES,
         mirrored_side=MIRRORED_SIDE,
-        spine=Markup("".join(spine_anatomy())),  # noqa: S704 - drawn by our own code from tables
+        spine=Markup("".join(spine_anatomy())),  # drawn by our own code, from tables
         cells=_spine_cells(),
         axes=json.dumps({"regions": REGIONS, "upper": UPPER_REGIONS, "sides": SIDES, "levels": LEVELS}),
         places=json.dumps(_lesion_places()),
@@ -116,7 +117,7 @@ def _spine_cells() -> list[SpineCell]:
             for side in ([""] if zone in MIDLINE_ZONES else SIDES)
         )
         middle = [x for x, _, _ in places]
-        between = [(a + b) / 2 for a, b in zip(middle, middle[1:], strict=False)]
+        between = [(a + b) / 2 for a, b in itertools.pairwise(middle)]
         reach = middle[-1] - between[-1]
         edges = [middle[0] - reach, *between, middle[-1] + reach]
         y = lesion_place(level, "central", None)[1]

@@ -17,11 +17,11 @@ export function showAnswer(view, answer, { caseId, isPlanAlone, back }) {
 }
 
 function head(answer, caseId, isFlagged, back) {
-  const today = new Date();
+  const made = new Date(answer.made_at ?? Date.now());
   return h(
     "header",
     { class: "answer-head" },
-    h("div", {}, h("h1", { tabindex: "-1" }, isFlagged ? "Red flag" : "Before the operation: what to expect"), h("p", { class: "small" }, [caseId ? `Case ${caseId}` : "Case without an id", today.toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" })].join(" · "))),
+    h("div", {}, h("h1", { tabindex: "-1" }, isFlagged ? "Red flag" : "Before the operation: what to expect"), h("p", { class: "small" }, [caseId ? `Case ${caseId}` : null, made.toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" })].filter(Boolean).join(" · "))),
     h("div", { class: "head-acts" }, h("button", { type: "button", class: "quiet", onclick: back }, "Back to the case"), h("button", { type: "button", class: "main", onclick: () => window.print() }, "Print")),
     answer.provenance === "virtual" ? h("p", { class: "paper-banner" }, "Virtual registry: not for patients.") : null,
   );

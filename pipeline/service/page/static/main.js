@@ -4,12 +4,13 @@ import { showAnswer } from "./answer.js";
 import { connectBody } from "./body.js";
 import { announce, byId, h } from "./dom.js";
 import { fieldOf, fieldsIn, fillForm, goTo, isFinding, keep, kept, labelOf, mistakeOf, mistakesIn, readRecord, setValue, showMistake, valueOf } from "./record.js";
-import { ask, Refused, useToken } from "./service.js";
+import { ask, recall, Refused, useToken } from "./service.js";
 import { connectSpine } from "./spine.js";
 
 const form = byId("record");
 const drawBody = connectBody(form, (field) => changed(field));
 const drawSpine = connectSpine(form);
+const PAST = "#prediction/"; // before the prediction_id, in the address of an answer
 let lastAsked = null;
 
 // What the form says about itself
@@ -131,7 +132,7 @@ byId("example").addEventListener("change", async ({ target }) => {
 
 // Asking
 
-function showProblems(title, mistakes = [], wantsToken = false) {
+function showProblems(title, mistakes = [], again = null) {
   const box = byId("problems");
   box.hidden = !title;
   if (!title) return;
@@ -146,19 +147,19 @@ function showProblems(title, mistakes = [], wantsToken = false) {
     });
     return h("li", {}, link, `: ${words}`);
   });
-  box.replaceChildren(h("p", {}, h("strong", {}, title)), items.length ? h("ul", {}, ...items) : "", wantsToken ? tokenForm() : "");
+  box.replaceChildren(h("p", {}, h("strong", {}, title)), items.length ? h("ul", {}, ...items) : "", again ? tokenForm(again) : "");
   box.focus();
   box.scrollIntoView({ block: "center" });
 }
 
 /** A service that others can reach asks for a token; it is kept in this tab until it is reloaded. */
-function tokenForm() {
+function tokenForm(again) {
   const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
-  const asked = h("form", { class: "token" }, h("label", { for: "token" }, "Token"), input, h("button", { class: "quiet" }, "Use it and ask again"));
+  const asked = h("form", { class: "token" }, h("label", { for: "token" }, "Token"), input, h("button", { class: "quiet" }, "Use it"));
   asked.addEventListener("submit", (event) => {
     event.preventDefault();
     useToken(input.value);
-    form.requestSubmit();
+    again();
   });
   return asked;
 }
@@ -183,7 +184,7 @@ form.addEventListener("submit", async (event) => {
     showResult(answer, record, isSamePatient);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    showProblems(error.message, error.mistakes, error.wantsToken);
+    showProblems(error.message, error.mistakes, error.wantsToken ? () => form.requestSubmit() : null);
   } finally {
     button.disabled = false;
     button.textContent = "Ask for the risk";
@@ -200,6 +201,7 @@ function differsInPlanAlone(before, now) {
 }
 
 function showResult(answer, record, isPlanAlone) {
+  showProblems(null);
   const view = byId("answer-view");
   showAnswer(view, answer, { caseId: record.case_id ?? "", isPlanAlone, back: showCase });
   if (answer.provenance === "virtual") byId("banner").hidden = false;
@@ -207,7 +209,7 @@ function showResult(answer, record, isPlanAlone) {
   byId("bar").hidden = true;
   view.hidden = false;
   window.scrollTo({ top: 0 });
-  history.pushState({ view: "answer" }, "", "#answer");
+  if (answer.prediction_id && location.hash !== `${PAST}${answer.prediction_id}`) history.pushState(null, "", `${PAST}${answer.prediction_id}`);
   const heading = view.querySelector("h1");
   heading.focus();
   announce(view.querySelector("[data-announce]")?.textContent ?? heading.textContent);
@@ -223,10 +225,24 @@ function showCase() {
     byId("case").focus({ preventScroll: true });
     window.scrollTo({ top: 0 });
   }
-  if (location.hash === "#answer") history.replaceState(null, "", "#case");
+  if (location.hash.startsWith(PAST)) history.replaceState(null, "", "#case");
 }
 
-window.addEventListener("popstate", showCase);
+/** The answer that the address names, from the record; else the case. */
+async function showAddressed() {
+  if (!location.hash.startsWith(PAST)) {
+    showCase();
+    return;
+  }
+  try {
+    showResult(await recall(location.hash.slice(PAST.length)), {}, false);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    showProblems(error.message, [], error.wantsToken ? showAddressed : null);
+  }
+}
+
+window.addEventListener("popstate", showAddressed);
 
 // The part of the form that is on the screen, in the list beside it
 
@@ -247,3 +263,4 @@ fillForm(form, kept());
 for (const [field, words] of mistakesIn(form)) showMistake(field, words);
 refresh();
 if (Object.keys(kept()).length) save();
+if (location.hash.startsWith(PAST)) showAddressed();

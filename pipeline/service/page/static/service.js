@@ -16,19 +16,18 @@ export class Refused extends Error {
 }
 
 /** The answer to one record, with its prediction_id. */
-export async function ask(record) {
+export const ask = (record) =>
+  answered("screen", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(record) });
+
+/** A past answer, as it was recorded. */
+export const recall = (id) => answered(`predictions/${encodeURIComponent(id)}`, {});
+
+async function answered(address, request) {
+  const headers = { ...request.headers, Accept: "application/json, application/problem+json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
   let response;
   try {
-    response = await fetch("screen", {
-      method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        Accept: "application/json, application/problem+json",
-        ...(token ? { Authorization: `Bearer ${token}` } : {}),
-      },
-      body: JSON.stringify(record),
-      cache: "no-store",
-    });
+    response = await fetch(address, { ...request, headers, cache: "no-store" });
   } catch {
     throw new Refused("The service cannot be reached. What you entered is kept here; try again.");
   }
