@@ -201,6 +201,41 @@ def test_a_case_is_entered_by_keyboard_alone(screen_page):
     assert page.is_visible("#case-view")
 
 
+def test_enter_in_a_field_asks_nothing(screen_page):
+    asked = []
+    screen_page.page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    screen_page.page.fill("#f-odi", "48")
+    screen_page.page.press("#f-odi", "Enter")
+    screen_page.page.press("#f-odi", "Tab")
+    assert asked == []
+    assert screen_page.page.is_visible("#case-view")
+
+
+def test_an_example_never_takes_work_away_for_good(screen_page):
+    page = screen_page.page
+    page.fill("#f-odi", "48")
+    screen_page.load("disc_herniation")
+    assert screen_page.value("odi") == "52"
+    page.click("#kept button")
+    assert screen_page.kept() == {"odi": "48"}
+
+
+def test_the_last_essential_fields_that_are_missing_are_named_and_led_to(screen_page):
+    page = screen_page.page
+    screen_page.load("disc_herniation")
+    page.fill("#f-odi", "")
+    page.click('#progress button:has-text("Oswestry")')
+    assert page.evaluate("document.activeElement.id") == "f-odi"
+
+
+def test_a_new_case_starts_empty_also_in_this_browser(screen_page):
+    screen_page.load("disc_herniation")
+    screen_page.ask()
+    screen_page.page.click("text=New case")
+    assert screen_page.page.is_visible("#case-view")
+    assert screen_page.kept() == {}
+
+
 def test_the_same_drawing_can_be_entered_as_a_list(screen_page):
     page = screen_page.page
     page.click(".as-list > summary")

@@ -10,19 +10,19 @@ const WORTH_SHOWING = 0.05; // a mimic less likely than this is left to the sent
 const LEAST_SUPPORT = 0.01; // a source with less is not shown, unless it is the best
 const KINDS = { lesion: "lesion", mimic: "not the spine", unknown: "unknown" };
 
-export function showAnswer(view, answer, { caseId, isPlanAlone, back }) {
+export function showAnswer(view, answer, { caseId, isPlanAlone, back, startAgain }) {
   const isFlagged = answer.red_flags.length > 0;
   const parts = isFlagged ? [flags(answer)] : risks(answer, isPlanAlone);
-  view.replaceChildren(head(answer, caseId, isFlagged, back), ...parts.filter(Boolean), foot(answer));
+  view.replaceChildren(head(answer, caseId, isFlagged, back, startAgain), ...parts.filter(Boolean), foot(answer));
 }
 
-function head(answer, caseId, isFlagged, back) {
+function head(answer, caseId, isFlagged, back, startAgain) {
   const made = new Date(answer.made_at ?? Date.now());
   return h(
     "header",
     { class: "answer-head" },
     h("div", {}, h("h1", { tabindex: "-1" }, isFlagged ? "Red flag" : "Before the operation: what to expect"), h("p", { class: "small" }, [caseId ? `Case ${caseId}` : null, made.toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" })].filter(Boolean).join(" · "))),
-    h("div", { class: "head-acts" }, h("button", { type: "button", class: "quiet", onclick: back }, "Back to the case"), h("button", { type: "button", class: "main", onclick: () => window.print() }, "Print")),
+    h("div", { class: "head-acts" }, h("button", { type: "button", class: "quiet", onclick: back }, "Back to the case"), h("button", { type: "button", class: "quiet", onclick: startAgain }, "New case"), h("button", { type: "button", class: "main", onclick: () => window.print() }, "Print")),
     answer.provenance === "virtual" ? h("p", { class: "paper-banner" }, "Virtual registry: not for patients.") : null,
   );
 }

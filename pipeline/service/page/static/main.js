@@ -11,6 +11,7 @@ const form = byId("record");
 const drawBody = connectBody(form, (field) => changed(field));
 const drawSpine = connectSpine(form);
 const PAST = "#prediction/"; // before the prediction_id, in the address of an answer
+const FEW = 3; // essential fields that are named when so many are missing
 let lastAsked = null;
 
 // What the form says about itself
@@ -37,7 +38,13 @@ function refresh() {
   }
   const essential = [...form.querySelectorAll("[data-essential]")];
   const known = essential.filter((field) => valueOf(field) !== "").length;
-  byId("progress").textContent = `Essential: ${known} of ${essential.length} recorded.`;
+  const lacking = essential.filter((field) => valueOf(field) === "");
+  const few = known > 0 && lacking.length <= FEW ? lacking : [];
+  byId("progress").replaceChildren(
+    `Essential: ${known} of ${essential.length} recorded.`,
+    ...few.flatMap((field, place) => [place ? ", " : " Missing: ", h("button", { type: "button", onclick: () => goTo(field) }, labelOf(field))]),
+    few.length ? ". " : "",
+  );
 }
 
 function changed(field) {
@@ -95,21 +102,23 @@ form.addEventListener("click", (event) => {
   }
 });
 
-byId("clear").addEventListener("click", () => {
-  const before = readRecord(form);
-  fillForm(form, {});
+byId("clear").addEventListener("click", clear);
+
+function clear() {
   byId("example").value = "";
   byId("example-about").hidden = true;
-  showProblems(null);
-  save();
-  refresh();
+  replaceBy({}, "Cleared, also from this browser. ");
   lastAsked = null;
-  const undo = h("button", { type: "button", class: "quiet", onclick: () => load(before) }, "Undo");
-  byId("kept").replaceChildren("Cleared, also from this browser. ", Object.keys(before).length ? undo : null);
-  announce("The case is cleared.");
-});
+}
 
-// Examples
+/** Another record in the form; what stood there can be had back. */
+function replaceBy(record, words) {
+  const before = readRecord(form);
+  load(record);
+  const undo = h("button", { type: "button", onclick: () => load(before) }, "Undo");
+  if (Object.keys(before).length) byId("kept").replaceChildren(words, undo);
+  announce(words);
+}
 
 function load(record) {
   fillForm(form, record);
@@ -118,16 +127,23 @@ function load(record) {
   refresh();
 }
 
+// Enter goes on, and does not ask: every answer is recorded, and is asked for on purpose
+
+form.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches("input")) event.preventDefault();
+});
+
+// Examples
+
 byId("example").addEventListener("change", async ({ target }) => {
   if (!target.value) return;
   const { examples } = await (await fetch("static/examples.json")).json();
   const example = examples.find((other) => other.name === target.value);
   showCase();
-  load(example.record);
+  replaceBy(example.record, "An example replaced what stood here. ");
   byId("example-about").replaceChildren(h("strong", {}, `Invented case: ${example.title}. `), example.about);
   byId("example-about").hidden = false;
   window.scrollTo({ top: 0 });
-  announce(`Loaded: ${example.title}`);
 });
 
 // Asking
@@ -203,7 +219,7 @@ function differsInPlanAlone(before, now) {
 function showResult(answer, record, isPlanAlone) {
   showProblems(null);
   const view = byId("answer-view");
-  showAnswer(view, answer, { caseId: record.case_id ?? "", isPlanAlone, back: showCase });
+  showAnswer(view, answer, { caseId: record.case_id ?? "", isPlanAlone, back: showCase, startAgain });
   if (answer.provenance === "virtual") byId("banner").hidden = false;
   byId("case-view").hidden = true;
   byId("bar").hidden = true;
@@ -226,6 +242,11 @@ function showCase() {
     window.scrollTo({ top: 0 });
   }
   if (location.hash.startsWith(PAST)) history.replaceState(null, "", "#case");
+}
+
+function startAgain() {
+  showCase();
+  clear();
 }
 
 /** The answer that the address names, from the record; else the case. */

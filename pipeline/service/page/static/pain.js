@@ -5,6 +5,7 @@ import { byId, h, s } from "./dom.js";
 import { markAt, placesOf } from "./spine.js";
 import { percent } from "./words.js";
 
+const WITH_RODS = "482 62 262 336"; // wider than the form's spine, where no plan is drawn
 const EXPECTED_STEPS = [0.2, 0.5];
 const STEP_NAMES = ["1–3", "4–6", "7–8", "9–10"];
 const LESION_STEPS = ["is-weak", "is-some", "is-strong"];
@@ -66,6 +67,7 @@ function bodyLegend(picture, hasDrawing, hasExpected) {
 function spineOf(picture) {
   const svg = copyOf("spine");
   svg.querySelector(".cells").remove();
+  svg.setAttribute("viewBox", WITH_RODS);
   const places = placesOf(svg);
   const { levels } = JSON.parse(byId("body").dataset.axes);
   const marks = [];
