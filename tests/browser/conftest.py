@@ -146,6 +146,16 @@ def screen_page(open_page: Callable[..., ScreenPage]) -> ScreenPage:
 
 
 @pytest.fixture(scope="session")
+def axe() -> Any:
+    """The accessibility check of axe-core, which the package brings along."""
+    try:
+        from axe_playwright_python.sync_playwright import Axe
+    except ImportError:
+        _missing("axe-playwright-python is not installed: `make setup` installs it.")
+    return Axe()
+
+
+@pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the service answers."""
     running = os.environ.get("BACKCAST_SERVICE")

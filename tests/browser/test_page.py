@@ -320,11 +320,6 @@ def test_axe_finds_nothing_serious_in_the_answer_in_the_dark(open_page, axe):
     assert serious(axe.run(phone.page)) == []
 
 
-@pytest.fixture
-def axe():
-    return pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-
-
 def serious(results):
     """Rule and places of every finding that is serious or worse."""
     return [
