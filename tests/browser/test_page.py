@@ -293,6 +293,10 @@ def test_a_phone_shows_everything_without_scrolling_sideways(open_page):
     phone = open_page(width=390, height=844)
     phone.page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true })")
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.page.click(PARACENTRAL_LEFT)
+    assert phone.page.locator('[data-panel="l5_s1"] tbody tr:visible').count() == 4
+    phone.page.click("text=Show the whole level >> visible=true")
+    assert phone.page.locator('[data-panel="l5_s1"] tbody tr:visible').count() > 10
     phone.load("sacroiliac_mimic")
     phone.ask()
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -32,7 +32,10 @@ function refresh() {
     const recorded = fieldsIn(byId(count.dataset.count)).filter((field) => valueOf(field) !== "").length;
     count.textContent = recorded || "–";
   }
-  for (const select of form.querySelectorAll("select")) select.classList.toggle("is-unset", select.value === "");
+  for (const select of form.querySelectorAll("select")) {
+    select.classList.toggle("is-unset", select.value === "");
+    select.title = select.selectedOptions[0]?.textContent ?? ""; // a long choice is cut off in a narrow column
+  }
   for (const select of form.querySelectorAll("[data-unremarkable] select")) {
     select.classList.toggle("is-found", isFinding(select.closest("[data-field]")));
   }

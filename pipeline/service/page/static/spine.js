@@ -86,6 +86,7 @@ export function connectSpine(form) {
     const cell = event.target.closest(".place");
     if (!cell) return;
     const [first] = choose(cell);
+    for (const panel of panels) panel.classList.toggle("is-one-place", panel.dataset.panel === cell.dataset.level);
     first?.querySelector("select, input:checked")?.focus({ preventScroll: true });
   });
   svg.addEventListener("focusin", (event) => choose(event.target));
@@ -103,8 +104,13 @@ export function connectSpine(form) {
     }
     event.preventDefault();
   });
+  const showWhole = () => panels.forEach((panel) => panel.classList.remove("is-one-place"));
+  for (const button of form.querySelectorAll("[data-whole-level]")) button.addEventListener("click", showWhole);
   for (const tab of tabs) {
-    tab.addEventListener("click", () => chooseLevel(tab.dataset.level));
+    tab.addEventListener("click", () => {
+      chooseLevel(tab.dataset.level);
+      showWhole();
+    });
     tab.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!step) return;
@@ -114,7 +120,10 @@ export function connectSpine(form) {
       event.preventDefault();
     });
   }
-  form.addEventListener("choose-level", (event) => chooseLevel(event.detail));
+  form.addEventListener("choose-level", (event) => {
+    chooseLevel(event.detail);
+    showWhole();
+  });
   chosen.setAttribute("tabindex", "0");
   chooseLevel("l4_l5");
   return draw;
