@@ -29,13 +29,29 @@ def spine(picture: BodyPicture) -> list[str]:
         text(SPINE_LEFT, 50, "Lumbar spine, from behind", size=17, weight="bold"),
         text(SPINE_AXIS - 84, 76, "left", anchor="middle"),
         text(SPINE_AXIS + 84, 76, "right", anchor="middle"),
-        *_nerves(),
-        *_bones(),
+        *spine_anatomy(),
         *(mark for level in LEVELS for mark in _plan_marks(picture, level)),
         *(_lesion(lesion) for lesion in sorted(picture.lesions, key=_drawn_last)),
         *_best_labels(picture.lesions),
         *_spine_notes(picture),
     ]
+
+
+def spine_anatomy() -> list[str]:
+    """Roots, vertebrae, discs with their names, and the sacrum: what every figure of the spine stands on."""
+    return [*_nerves(), *_bones()]
+
+
+def lesion_place(level: str, zone: str, side: str | None) -> tuple[float, float]:
+    """Where the middle of a lesion is drawn, right and down, in the units of the figure.
+
+    The axial zones, the disc and the facet joints, have no single place.
+
+    >>> lesion_place("l4_l5", "paracentral", "left")
+    (621.0, 272.0)
+    """
+    x, dy = _zone_place(level, zone, side)
+    return SPINE_AXIS + x, _disc_y(level) + dy
 
 
 def _drawn_last(lesion: DrawnLesion) -> tuple[bool, bool]:
@@ -149,9 +165,9 @@ def _lesion_shapes(lesion: DrawnLesion, fill: str, stroke: str, grown: float, wi
     if lesion.zone == "disc":
         return [_disc(lesion.level, fill, stroke, grown=grown, width=width)]
     size = 4 + 4 * float(np.sqrt(lesion.weight)) + grown
-    y = _disc_y(lesion.level)
     line = {"fill": fill, "stroke": stroke, "stroke_width": width}
     if lesion.zone == "facet":
+        y = _disc_y(lesion.level)
         return [
             tag(
                 "path",
@@ -160,13 +176,13 @@ def _lesion_shapes(lesion: DrawnLesion, fill: str, stroke: str, grown: float, wi
             )
             for x in (SPINE_AXIS - 34, SPINE_AXIS + 34)
         ]
-    x, dy = _zone_place(lesion)
-    return [tag("circle", cx=SPINE_AXIS + x, cy=y + dy, r=f"{size:.1f}", **line)]
+    x, y = lesion_place(lesion.level, lesion.zone, lesion.side)
+    return [tag("circle", cx=x, cy=y, r=f"{size:.1f}", **line)]
 
 
-def _zone_place(lesion: DrawnLesion) -> tuple[float, float]:
+def _zone_place(level: str, zone: str, side: str | None) -> tuple[float, float]:
     """Right of the midline and below the disc, in the units of the figure."""
-    half = _half_width(lesion.level)
+    half = _half_width(level)
     outwards, downwards = {
         "central": (0.0, 0.0),
         "paracentral": (17.0, 0.0),
@@ -174,8 +190,8 @@ def _zone_place(lesion: DrawnLesion) -> tuple[float, float]:
         "paracentral_down": (17.0, 15.0),
         "foraminal": (half - 5.0, -7.0),
         "far_lateral": (half + 15.0, 3.0),
-    }[lesion.zone]
-    return (-outwards if lesion.side == "left" else outwards), downwards
+    }[zone]
+    return (-outwards if side == "left" else outwards), downwards
 
 
 def _best_labels(lesions: tuple[DrawnLesion, ...]) -> list[str]:

@@ -1,0 +1,209 @@
+"""A real browser on a real service, whose two models learned from a few invented cases.
+
+Skipped with a reason where there is no browser; BACKCAST_REQUIRE_BROWSER=1 makes that a failure.
+BACKCAST_BROWSER names another Chromium, BACKCAST_SERVICE the address of a service that runs already.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+
+from features.predictors import candidate_predictors, predictor
+from models.bundle import write_bundle
+from models.training import learn
+from pipeline.params import load_params
+from pipeline.prediction_record.store import Record
+from pipeline.service.app import create_app
+from pipeline.service.screening import load_screener
+from pipeline.service.settings import ServiceSettings
+
+LOOKED_FOR = ("chromium", "chromium-browser", "google-chrome")
+MILLISECONDS = 10_000
+"""How long a test waits for the page before it fails."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker opens the browser, and runs all tests that need it."""
+    for item in items:
+        if "open_page" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+def _missing(why: str) -> None:
+    if os.environ.get("BACKCAST_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"{why} BACKCAST_REQUIRE_BROWSER=1 forbids to skip this.")
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _missing("Playwright is not installed: `make setup` installs it.")
+    chromium = os.environ.get("BACKCAST_BROWSER") or next(filter(None, map(shutil.which, LOOKED_FOR)), None)
+    if chromium is None:
+        _missing("There is no Chromium: on Debian `apt install chromium`, or name one with BACKCAST_BROWSER.")
+    with sync_playwright() as playwright:
+        # Containers have no user namespaces for Chromium's own sandbox; it opens nothing but this page.
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@dataclass
+class ScreenPage:
+    """The page in a window, with what a test often does on it."""
+
+    page: Any
+    address: str
+
+    def load(self, example: str) -> None:
+        self.page.select_option("#example", example)
+        self.page.wait_for_selector("#example-about:not([hidden])")
+
+    def ask(self) -> None:
+        """Ask for the risk, and wait for the answer."""
+        self.page.click("#ask")
+        self.page.wait_for_selector("#answer-view h1")
+
+    def value(self, name: str) -> str:
+        return self.page.eval_on_selector(
+            f'[data-field="{name}"]',
+            "field => field.querySelector('select, input:not([type=radio]), input:checked').value",
+        )
+
+    def kept(self) -> dict[str, str]:
+        return self.page.evaluate("JSON.parse(localStorage.getItem('backcast.case')) ?? {}")
+
+    def text(self, selector: str) -> str:
+        return self.page.inner_text(selector)
+
+    def open_block(self, block: str) -> None:
+        self.page.eval_on_selector(f'[data-block="{block}"]', "block => { block.open = true }")
+
+
+@pytest.fixture(scope="session")
+def window(browser: Any) -> Window:
+    """One window for all tests: a new one costs a second each time."""
+    return Window(browser.new_context().new_page())
+
+
+class Window:
+    """A window that remembers which addresses its page asked for, and what the browser complained of."""
+
+    def __init__(self, page: Any) -> None:
+        self.page, self.asked, self.errors = page, list[str](), list[str]()
+        page.set_default_timeout(MILLISECONDS)
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self.errors.append(message.text) if _is_error(message) else None)
+
+
+@pytest.fixture
+def open_page(window: Window, address: str) -> Iterator[Callable[..., ScreenPage]]:
+    """Opens the page as a browser that has never seen it; it must speak to no other host, and report no error."""
+    page = window.page
+
+    def opened(width: int = 1280, height: int = 900, scheme: str = "light") -> ScreenPage:
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        page.goto(address)
+        return ScreenPage(page, address)
+
+    yield opened
+    page.unroute_all()
+    page.evaluate("localStorage.clear()")
+    page.goto("about:blank")
+    asked, errors = window.asked.copy(), window.errors.copy()
+    window.asked.clear()
+    window.errors.clear()
+    assert {urlsplit(url).netloc for url in asked} <= {urlsplit(address).netloc, ""}
+    assert errors == []
+
+
+def _is_error(message: Any) -> bool:
+    """Whether the browser complains; a refused request is reported there too, and is no fault of the page."""
+    return message.type in ("error", "warning") and "Failed to load resource" not in message.text
+
+
+@pytest.fixture
+def screen_page(open_page: Callable[..., ScreenPage]) -> ScreenPage:
+    return open_page()
+
+
+@pytest.fixture(scope="session")
+def axe() -> Any:
+    """The accessibility check of axe-core, which the package brings along."""
+    try:
+        from axe_playwright_python.sync_playwright import Axe
+    except ImportError:
+        _missing("axe-playwright-python is not installed: `make setup` installs it.")
+    return Axe()
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the service answers."""
+    running = os.environ.get("BACKCAST_SERVICE")
+    if running:
+        yield running
+        return
+    folder = tmp_path_factory.mktemp("service")
+    with Record.open(folder / "record.db") as record:
+        settings = ServiceSettings(
+            models=tuple(_models(folder)),
+            record=folder / "record.db",
+            params=replace(load_params().service, requests_per_second=1000, burst=1000),
+            hosts=("127.0.0.1",),
+            exports=False,
+        )
+        app = create_app(settings, load_screener(settings), record)
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, ws="none"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the service did not start"
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/"
+        server.should_exit = True
+        thread.join()
+
+
+def _models(folder: Path) -> Iterator[tuple[str, Path]]:
+    """A model of failure, and the same under the name of a second outcome."""
+    small = _small_models()
+    development = small.invented_development()
+    known = {p.name: p for p in candidate_predictors("failure_12m", 40)}
+    predictors = [known.get(name) or predictor(name) for name in development.X.columns]
+    learned = learn(development, "logistic", predictors, {"C": [0.1]}, refits=4, seed=5)
+    failure = small.made_bundle(learned, development)
+    worse = replace(failure, outcome="worse_12m", outcome_label="worse than before")
+    for bundle in (failure, worse):
+        write_bundle(bundle, folder / bundle.outcome)
+        yield f"models:/backcast-{bundle.outcome}/1", folder / bundle.outcome
+
+
+def _small_models() -> ModuleType:
+    """The invented development cases of the tests of models."""
+    path = Path(__file__).parents[1] / "models" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("small_models", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
