@@ -27,6 +27,7 @@ from models.experience import Seen, SimilarCases
 from models.fitted import FittedModel, LinearModel, Recalibration, TreeModel
 
 FORMAT = 2
+EVIDENCE = "evidence.json"
 HEAD_KEYS = {
     "outcome",
     "learner",
@@ -208,6 +209,16 @@ def _read_models(learner: str, files: dict[str, bytes]) -> tuple[FittedModel, tu
         TreeModel.from_ubj(Encoding.from_json(encoding), files[f"refits/{i:02d}.ubj"])
         for i, encoding in enumerate(refits)
     )
+
+
+def read_evidence(folder: Path) -> dict[str, Any]:
+    """What was found of a model after it was made, by completeness of the record; empty where nobody looked.
+
+    `evidence.json` stands beside the bundle's own files and is in no hash: it says how good the model is, and
+    changes nothing that it predicts.
+    """
+    path = folder / EVIDENCE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -6,9 +6,11 @@ It imports neither shap nor scikit-learn: a prediction is arithmetic on stored n
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ from features.dictionary import load_dictionary
 from features.predictors import predictor_frame
 from features.record import refuse_problems, value_problems, wrong_columns
 from features.red_flags import red_flag_names
-from models.bundle import Bundle, bundle_sha256, read_bundle
+from models.bundle import Bundle, bundle_sha256, read_bundle, read_evidence
 from models.encoding import Columns, Floats, is_missing
 from models.experience import SeenLimits, Similar
 from models.fitted import LinearModel, LinearStack, TreeModel, TreeStack, sigmoid
@@ -67,9 +69,10 @@ class Risks:
 class RiskPredictor:
     """A learned model with its outcome, horizon and provenance, ready to answer."""
 
-    def __init__(self, bundle: Bundle, sha256: str) -> None:
+    def __init__(self, bundle: Bundle, sha256: str, evidence: Mapping[str, Any] | None = None) -> None:
         self.bundle = bundle
         self.sha256 = sha256
+        self.evidence = evidence or {}
         self.builder_params = BuilderParams(**bundle.builder_params)
         self.names = [predictor.name for predictor in bundle.predictors]
         linear = [refit for refit in bundle.refits if isinstance(refit, LinearModel)]
@@ -81,7 +84,7 @@ class RiskPredictor:
     @classmethod
     def load(cls, folder: Path) -> RiskPredictor:
         """From a bundle folder; refuses one that is damaged or that other code made (`BundleError`)."""
-        return cls(read_bundle(folder), bundle_sha256(folder))
+        return cls(read_bundle(folder), bundle_sha256(folder), read_evidence(folder))
 
     @property
     def cautions(self) -> list[str]:

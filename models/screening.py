@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from features.axes import FLAGGED_MIMICS, LABELS, MIMICS, SIDES
 from features.builders import BuilderParams, Sources, feature_arrays, sources_of_pain
+from features.completeness import level_of
 from features.dictionary import load_dictionary
 from features.errors import BundleError
 from features.findings import Findings
@@ -80,9 +81,10 @@ class Screener:
         Returns
         -------
         list of dict
-            `question`, `provenance`, `red_flags`, `outcomes`, `sources`, `plan`, `mimics`, `next_tests`,
-            `story`, `picture`, `cautions`, `is_not`. Under a red flag `outcomes` is empty: it comes
-            first, and there is no risk. A number that is undefined is None.
+            `question`, `provenance`, `red_flags`, `completeness`, `outcomes`, `sources`, `plan`, `mimics`,
+            `next_tests`, `story`, `picture`, `cautions`, `is_not`. Under a red flag `outcomes` is empty: it
+            comes first, and there is no risk. The `evidence` of an outcome is that of records as complete
+            as this one; None where nobody looked. A number that is undefined is None.
         """
         if not records:
             return []
@@ -95,13 +97,20 @@ class Screener:
         outcomes = [_outcome_answers(predictor, uri, found, alike) for predictor, uri, found, alike in answered]
         cautions = [_cautions(predictor, found, alike, columns) for predictor, _, found, alike in answered]
         tests = next_tests(sources.mimics)
+        levels = [level_of([name for name, value in record.items() if value is not None]) for record in records]
         flags = flag_names(findings)
         return [
             {
                 "question": "failure",
                 "provenance": self.provenance,
                 "red_flags": [advice._asdict() for advice in red_flag_advice(flags[place])],
-                "outcomes": [] if flags[place] else [answer[place] for answer in outcomes],
+                "completeness": {"level": levels[place].name, "label": levels[place].label},
+                "outcomes": []
+                if flags[place]
+                else [
+                    {**answer[place], "evidence": predictor.evidence.get(levels[place].name)}
+                    for predictor, answer in zip(self.predictors, outcomes, strict=True)
+                ],
                 "sources": _ranked_sources(sources, place),
                 "plan": _plan(sources, place),
                 "mimics": _mimics(sources, place),

@@ -69,6 +69,18 @@ def test_a_red_flag_comes_first_and_there_is_no_risk(screener):
     assert answer["outcomes"] == []
 
 
+def test_an_answer_carries_the_figures_of_records_as_complete_as_this_one(bundle_of, learned, tmp_path):
+    write_bundle(bundle_of(learned["logistic"]), tmp_path / "bundle")
+    figures = {"temporal": {"cases": 900, "metrics": {"auroc": {"estimate": 0.66}}}}
+    (tmp_path / "bundle" / "evidence.json").write_text(json.dumps({"no_questions": figures}))
+    screener = Screener([RiskPredictor.load(tmp_path / "bundle")], ["bundle"])
+    with_plan, bare = screener.answers([RECORD, {"odi": 40.0}])
+    assert with_plan["completeness"] == {"level": "no_questions", "label": "no further questions and scores"}
+    assert with_plan["outcomes"][0]["evidence"] == figures
+    assert bare["completeness"]["level"] == "essential_only"
+    assert bare["outcomes"][0]["evidence"] is None
+
+
 def test_what_is_not_recorded_or_was_never_seen_is_a_caution(screener):
     (answer,) = screener.answers([{**RECORD, "odi": None, "leg_pain_duration_months": 590.0}])
     codes = {caution["code"] for caution in answer["cautions"]}
