@@ -103,24 +103,64 @@ def _labels(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.Data
         return _event_labels(cases, outcome, rules["cutoff"].iloc[0] * DAYS_PER_MONTH)
     label = pd.Series(np.nan, index=cases.index, name=outcome)
     for rule in rules.to_dict("records"):
-        applies = pd.Series(True, index=cases.index)
-        if rule["diagnosis"] != "all":
-            applies = cases["diagnosis"] == rule["diagnosis"]
-        label = label.mask(applies, _reported_label(cases, rule, choice.baseline_floor))
+        label = label.mask(_applies(cases, rule), _reported_label(cases, rule, choice.baseline_floor))
+    decided = _decided(cases, rules, choice)
+    return label.mask(decided == "failed", 1.0).mask(decided == "unknown").to_frame()
+
+
+def is_defined(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.Series:
+    """Whether a case's report could tell the outcome: a percentage needs a baseline, at the floor, to fall from.
+
+    A case whose outcome is defined and not known was lost to follow-up; one in which it is not defined was not.
+    """
+    defined = pd.Series(True, index=cases.index)
+    for rule in _table().query("outcome == @outcome").to_dict("records"):
+        if rule["kind"] == "percent_change":
+            defined &= ~_applies(cases, rule) | _baseline(cases, rule, choice.baseline_floor).notna()
+    return defined
+
+
+def failed_by_event(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.Series:
+    """Whether a death or a reoperation before the horizon made the outcome happen, whatever was reported.
+
+    Parameters
+    ----------
+    cases : DataFrame
+        With `index_date`, `death_date` and `reoperation_date`.
+    """
+    rules = _table().query("outcome == @outcome")
+    if rules["kind"].iloc[0] == "event":
+        return pd.Series(False, index=cases.index)
+    return _decided(cases, rules, choice) == "failed"
+
+
+def _decided(cases: pd.DataFrame, rules: pd.DataFrame, choice: OutcomeParams) -> pd.Series:
+    """What an event before the horizon makes of each case: `failed`, `unknown`, or `as_reported`."""
     horizon = rules["horizon_months"].iloc[0] * DAYS_PER_MONTH
+    decided = pd.Series("as_reported", index=cases.index)
     # A rescued operation failed, whatever came after: the reoperation has the last word.
     for event, meaning in (("death_date", choice.death), ("reoperation_date", choice.reoperation)):
         happened = (cases[event] - cases["index_date"]).dt.days <= horizon
         if meaning != "as_reported":
-            label = label.mask(happened, 1.0 if meaning == "failed" else np.nan)
-    return label.to_frame()
+            decided = decided.mask(happened, meaning)
+    return decided
+
+
+def _applies(cases: pd.DataFrame, rule: dict) -> pd.Series:
+    if rule["diagnosis"] == "all":
+        return pd.Series(True, index=cases.index)
+    return cases["diagnosis"] == rule["diagnosis"]
+
+
+def _baseline(cases: pd.DataFrame, rule: dict, baseline_floor: float) -> pd.Series:
+    baseline = cases[BASELINE[rule["instrument"]]].astype(float)
+    return baseline.where(baseline >= max(baseline_floor, 1e-9))
 
 
 def _reported_label(cases: pd.DataFrame, rule: dict, baseline_floor: float) -> pd.Series:
     reported = cases[REPORTED[rule["instrument"]]].astype(float)
     if rule["kind"] == "percent_change":
-        baseline = cases[BASELINE[rule["instrument"]]].astype(float)
-        baseline = baseline.where(baseline >= max(baseline_floor, 1e-9))
+        baseline = _baseline(cases, rule, baseline_floor)
         fall = (baseline - reported) / baseline * 100
         # An exact 30 % must not fail for want of the last bit.
         return (fall < rule["cutoff"] - 1e-9).astype(float).where(fall.notna())

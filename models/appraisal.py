@@ -52,6 +52,11 @@ class HeldOut:
     slope_width: float | None
 
     @property
+    def can_tell(self) -> bool:
+        """Whether it has cases with the outcome and cases without."""
+        return 0 < self.events < self.cases
+
+    @property
     def is_enough(self) -> bool:
         return self.needed is not None and self.cases >= self.needed
 
@@ -312,7 +317,7 @@ def _overfitting(facts: Facts) -> Answer:
 
 
 def _more_than_apparent(facts: Facts) -> Answer:
-    able = {name: held for name, held in facts.test_sets.items() if 0 < held.events < held.cases}
+    able = [name for name, held in facts.test_sets.items() if held.can_tell]
     counted = ", ".join(
         f"{name}: {held.cases:,} cases, {held.events:,} with the outcome" for name, held in facts.test_sets.items()
     )
@@ -356,19 +361,25 @@ def _steps_repeated(facts: Facts) -> Answer:
     if shuffled is None:
         return Answer(NO_INFORMATION, "No candidate learner was tried on shuffled outcomes.")
     return Answer(
-        YES,
-        "Encoding, tuning, choice and recalibration are repeated in each fold and for each centre left out; on "
-        f"shuffled outcomes nothing is predicted (AUROC at most {shuffled:.2f}).",
+        PROBABLY_YES,
+        "Encoding and fitting are repeated in each fold; tuning, choice and recalibration are done once, on what the "
+        "folds predicted taken together. For each centre left out all of it is repeated on the others. On shuffled "
+        f"outcomes nothing is predicted (AUROC at most {shuffled:.2f}).",
     )
 
 
 def _all_measures(facts: Facts) -> Answer:
     thresholds = ", ".join(f"{threshold:g}" for threshold in facts.thresholds)
-    return Answer(
-        YES,
+    text = (
         "AUROC, calibration intercept, slope and curve, Brier score, and net benefit at thresholds of "
-        f"{thresholds}, each with its interval and in each test set.",
+        f"{thresholds}, each with its interval"
     )
+    able = [name for name, held in facts.test_sets.items() if held.can_tell]
+    if not able:
+        return Answer(NO, f"{text}, but no test set has cases with the outcome and cases without.")
+    unable = [name for name in facts.test_sets if name not in able]
+    but = f"; {' and '.join(unable)} can tell nothing" if unable else ""
+    return Answer(PROBABLY_YES if unable else YES, f"{text} in the test set {' and '.join(able)}{but}.")
 
 
 ANSWER: dict[str, Callable[[Facts], Answer]] = {

@@ -23,14 +23,15 @@ def censoring_weights(days: Floats, y: Floats, horizon_days: float) -> Floats:
     Parameters
     ----------
     days : (n,) float
-        Days to the event or to the end of observation.
+        Days to the event or to the end of observation; missing is never seen again, which is day 0.
     y : (n,) float
         1 event within the horizon, 0 observed to the horizon without one, NaN censored before it.
     """
     is_censored = np.isnan(y)
     if not is_censored.any():
         return np.ones_like(y)
-    observed = np.minimum(days, horizon_days)
+    # A missing time would stay at risk for ever, and count as observed to the horizon.
+    observed = np.minimum(np.where(np.isnan(days), 0.0, days), horizon_days)
     curve = SurvfuncRight(observed, is_censored.astype(int))
     # The probability just before each time: a case censored on the day of an event was still at risk.
     place = np.searchsorted(curve.surv_times, observed, side="left") - 1

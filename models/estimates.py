@@ -215,7 +215,8 @@ def too_few(y: Floats, w: Floats) -> str | None:
 
 
 def constant(p: Floats) -> str | None:
-    return "every case has the same risk" if p.min() == p.max() else None
+    """Risks that differ by the dust of their arithmetic alone are one risk: a slope over it would be astronomical."""
+    return "every case has the same risk" if p.max() - p.min() <= ROUNDING * p.max() else None
 
 
 def at_bounds(p: Floats) -> str | None:
@@ -251,9 +252,11 @@ def _count(n: int, noun: str) -> str:
 
 
 def checked(estimate: float, lower: float, upper: float) -> Estimate:
-    """The estimate, unless arithmetic on extreme numbers left no number."""
+    """The estimate, unless arithmetic on extreme numbers left no number; without an interval that has no width."""
     if not np.isfinite([estimate, lower, upper]).all():
         return not_estimable("the arithmetic overflowed")
+    if lower == upper:
+        return Estimate(float(estimate), reason="no interval: the cases do not vary")
     return Estimate(float(estimate), float(lower), float(upper))
 
 

@@ -93,12 +93,12 @@ def _names(axes: Any, centres: Mapping[str, Any]) -> None:
     for y, (centre, row) in enumerate(centres.items()):
         write("centre", y, _short(centre))
         write("cases", y, f"{row['cases']:,}")
-        write("events", y, f"{row['events']:,}")
+        write("events", y, "—" if row["events"] is None else f"{row['events']:,}")
     at, next_at = _places_below(len(centres))
     write("centre", at, "mean of centres", fontweight="bold")
     write("centre", next_at, "next centre, expected", fontweight="bold")
     for column in ("cases", "events"):
-        write(column, at, f"{sum(row[column] for row in centres.values()):,}", fontweight="bold")
+        write(column, at, f"{sum(row[column] or 0 for row in centres.values()):,}", fontweight="bold")
 
 
 def _places_below(centres: int) -> tuple[float, float]:

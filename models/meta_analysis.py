@@ -133,8 +133,9 @@ def heterogeneity(metric: str, by_centre: Mapping[str, Estimate]) -> dict[str, f
 
     `estimate`, `lower`, `upper` and the prediction limits are on the metric's own scale; `tau` is on that
     of pooling: log-odds of the AUROC, logarithm of observed to expected, the metric itself otherwise.
-    Centres without an interval are left out; `centres` counts the others. Where too few remain, the
-    figures are None and `reason` says why.
+    Centres without an interval are left out; `centres` counts the others, and `reason` names those left out
+    and why: where a constant risk is among the reasons, the mean is of the centres in which something was
+    found, and so too good. Where too few remain, the figures are None, and `reason` says so first.
 
     Examples
     --------
@@ -145,19 +146,23 @@ def heterogeneity(metric: str, by_centre: Mapping[str, Estimate]) -> dict[str, f
     >>> heterogeneity("calibration_slope", {"A": Estimate(1.1, 0.9, 1.3)})["reason"]
     '1 of 1 centres can be pooled; at least 3 are needed'
     """
-    usable = [pair for each in by_centre.values() if (pair := _on_scale(metric, each)) is not None]
+    on_scale = {centre: _on_scale(metric, each) for centre, each in by_centre.items()}
+    usable = [pair for pair in on_scale.values() if pair is not None]
+    left_out = {centre: by_centre[centre].reason for centre, pair in on_scale.items() if pair is None}
+    named = "; ".join(f"{centre}: {reason or 'at the end of its scale'}" for centre, reason in left_out.items())
     if len(usable) < MINIMUM_CENTRES:
         reason = f"{len(usable)} of {len(by_centre)} centres can be pooled; at least {MINIMUM_CENTRES} are needed"
         nothing = dict.fromkeys((*LIMITS, "tau", "i_squared"))
-        return {**nothing, "centres": len(usable), "reason": reason}
+        return {**nothing, "centres": len(usable), "reason": f"{reason} ({named})" if named else reason}
     found = random_effects(*np.transpose(usable))
     back = BACK_FROM_SCALE.get(metric, np.asarray)
-    return {
+    pooled: dict[str, float | int | str | None] = {
         **{name: float(rounded(back(np.asarray(getattr(found, name))))) for name in LIMITS},
         "tau": float(rounded(found.tau)),
         "i_squared": float(rounded(found.i_squared)),
         "centres": found.centres,
     }
+    return {**pooled, "reason": f"left out ({named})"} if named else pooled
 
 
 def _on_scale(metric: str, found: Estimate) -> tuple[float, float] | None:

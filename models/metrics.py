@@ -28,7 +28,7 @@ standard error is clustered by patient. Numbers agree with R: see `tests/referen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -91,6 +91,7 @@ __all__ = [
     "case_net_benefit",
     "decision_curve",
     "effective_cases",
+    "enough_cases",
     "interventions_avoided",
     "interventions_avoided_name",
     "log_loss",
@@ -106,6 +107,7 @@ __all__ = [
     "roc_points",
     "scaled_brier_score",
     "smooth_calibration_curve",
+    "told_count",
 ]
 
 
@@ -157,11 +159,33 @@ def performance(
         "prevalence": prevalence(y_true, weights),
         "mean_risk": mean_risk(risk, weights),
     }
-    n = len(judged(risk, weights=weights)[0])
+    return enough_cases(measured, len(judged(risk, weights=weights)[0]))
+
+
+def enough_cases(measured: Mapping[str, Estimate], n: int) -> dict[str, Estimate]:
+    """The figures of n cases; of one to four none, since a figure of so few tells what became of each.
+
+    Examples
+    --------
+    >>> found = {"prevalence": prevalence([1, 0, 0])}
+    >>> enough_cases(found, 3)["prevalence"].reason
+    'only 3 cases; at least 5 are needed'
+    """
     if 0 < n < MINIMUM_PER_CLASS:
         reason = f"only {n} case{'s' if n > 1 else ''}; at least {MINIMUM_PER_CLASS} are needed"
         return dict.fromkeys(measured, not_estimable(reason))
-    return measured
+    return dict(measured)
+
+
+def told_count(count: int, of: int) -> int | None:
+    """How many of so many cases, for a file; None of one to four, where it would tell what became of each.
+
+    Examples
+    --------
+    >>> told_count(1, of=1), told_count(1, of=5), told_count(0, of=0)
+    (None, 1, 0)
+    """
+    return None if 0 < of < MINIMUM_PER_CLASS else count
 
 
 def brier_score(y_true: ArrayLike, risk: ArrayLike, weights: ArrayLike | None = None) -> Estimate:

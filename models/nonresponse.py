@@ -4,6 +4,9 @@ A case whose outcome is known weighs the inverse of its probability to become kn
 recorded before the operation. Weighted figures are a sensitivity analysis beside the plain ones: they
 are right if, among cases alike in these predictors, those lost fared as those who answered. What else
 made patients stay away, such as the result itself, no weight can mend.
+
+Where an event settles the outcome (a reoperation that counts as failure), it is known of everybody whom it
+happened to. Such a case stands for itself alone; those lost are all among the others.
 """
 
 from __future__ import annotations
@@ -36,13 +39,15 @@ UNRECORDED = "unrecorded"
 class Response:
     """How likely each outcome was to become known, and what the known ones therefore weigh.
 
-    `probability` (n,) in (0, 1); `weights` (n,) at least 0, and 0 where the outcome is unknown: truncated
-    where a few cases would speak for too many, with mean 1 over the known. `reason` says why the weights
-    are all the same, where they are. `n_truncated` cases weighed more or less before.
+    `probability` (n,) in (0, 1]; `weights` (n,) at least 0, and 0 where the outcome is unknown: truncated
+    where a few cases would speak for too many, with mean 1 over the known. `is_settled` (n,) are the cases
+    whose outcome an event decided: probability 1. `reason` says why the weights of the others are all the
+    same, where they are. `n_truncated` cases weighed more or less before.
     """
 
     probability: Floats
     weights: Floats
+    is_settled: NDArray[np.bool_]
     n_truncated: int
     reason: str | None = None
 
@@ -60,13 +65,14 @@ class Response:
         """How well the probability tells who answered, on the cases that it was fitted to; 0.5 is chance."""
         if self.reason:
             return not_estimable(self.reason)
-        return auroc(self.is_known.astype(float), self.probability)
+        return auroc(self.is_known[~self.is_settled].astype(float), self.probability[~self.is_settled])
 
     def as_json(self) -> dict[str, object]:
         """The diagnostics for a file; no case is in it."""
         return {
             "cases": len(self.weights),
             "known": int(self.is_known.sum()),
+            "settled_by_event": int(self.is_settled.sum()),
             "effective_cases": round(self.effective_cases, 3),
             "largest_weight": round(float(self.weights.max(initial=0.0)), 6),
             "truncated": self.n_truncated,
@@ -75,7 +81,12 @@ class Response:
         }
 
 
-def response_weights(is_known: ArrayLike, X: pd.DataFrame, percentiles: Sequence[float] = PERCENTILES) -> Floats:
+def response_weights(
+    is_known: ArrayLike,
+    X: pd.DataFrame,
+    percentiles: Sequence[float] = PERCENTILES,
+    is_settled: ArrayLike | None = None,
+) -> Floats:
     """The weights of `fitted_response` alone: (n,), 0 where the outcome is unknown.
 
     Examples
@@ -83,10 +94,15 @@ def response_weights(is_known: ArrayLike, X: pd.DataFrame, percentiles: Sequence
     >>> response_weights([True, True, False], pd.DataFrame({"age_years": [40.0, 50.0, 60.0]})).tolist()
     [1.0, 1.0, 0.0]
     """
-    return fitted_response(is_known, X, percentiles).weights
+    return fitted_response(is_known, X, percentiles, is_settled).weights
 
 
-def fitted_response(is_known: ArrayLike, X: pd.DataFrame, percentiles: Sequence[float] = PERCENTILES) -> Response:
+def fitted_response(
+    is_known: ArrayLike,
+    X: pd.DataFrame,
+    percentiles: Sequence[float] = PERCENTILES,
+    is_settled: ArrayLike | None = None,
+) -> Response:
     """Inverse-probability weights for loss to follow-up, fitted to the cases that they shall represent.
 
     Parameters
@@ -99,11 +115,14 @@ def fitted_response(is_known: ArrayLike, X: pd.DataFrame, percentiles: Sequence[
         not recorded is information too. A column that never varies says nothing and is left out.
     percentiles : two numbers in 0 to 100
         Of the weights of known cases, between which they are truncated; (0, 100) truncates none.
+    is_settled : (n,) bool, optional
+        Whether an event decided the outcome, so that it is known whoever answers. These cases are not fitted
+        to, and count for as much of all cases as they are.
 
     Returns
     -------
     Response
-        With fewer than 20 known or unknown outcomes, or nothing that varies, weights are 1 and 0.
+        With fewer than 20 known or unknown outcomes, or nothing that varies, the others weigh the same.
 
     References
     ----------
@@ -111,19 +130,37 @@ def fitted_response(is_known: ArrayLike, X: pd.DataFrame, percentiles: Sequence[
     (stabilising and truncating).
     """
     known = np.asarray(is_known, dtype=bool)
-    if known.shape != (len(X),):
-        raise ValueError(f"is_known names {known.size} cases, X has {len(X)}")
+    settled = np.zeros(len(known), dtype=bool) if is_settled is None else np.asarray(is_settled, dtype=bool)
+    for name, values in (("is_known", known), ("is_settled", settled)):
+        if values.shape != (len(X),):
+            raise ValueError(f"{name} names {values.size} cases, X has {len(X)}")
+    if (settled & ~known).any():
+        raise ValueError(f"an event settled the outcome of {int((settled & ~known).sum())} cases that is not known")
     lowest, highest = percentiles
     if not 0 <= lowest < highest <= 100:
         raise ValueError(f"percentiles must rise within 0 to 100, got {lowest:g} and {highest:g}")
+    asked = ~settled
+    answered = _response_of(known[asked], X[asked], lowest, highest)
+    if asked.all():
+        return answered
+    probability, weights = np.ones(len(known)), settled.astype(np.float64)
+    probability[asked] = answered.probability
+    # Beside a settled case, which weighs 1, those who answered count for all who were asked.
+    weights[asked] = answered.weights * (asked.sum() / max(answered.weights.sum(), 1.0))
+    return Response(probability, weights / weights[known].mean(), settled, answered.n_truncated, answered.reason)
+
+
+def _response_of(known: NDArray[np.bool_], X: pd.DataFrame, lowest: float, highest: float) -> Response:
+    """The response of cases none of which is settled."""
+    nobody = np.zeros(len(known), dtype=bool)
     columns = _columns(X)
     reason = _nothing_to_learn(known, columns)
     if reason:
         share = float(known.mean()) if len(known) else np.nan
-        return Response(np.full(len(known), share), known.astype(np.float64), 0, reason)
+        return Response(np.full(len(known), share), known.astype(np.float64), nobody, 0, reason)
     probability = _probability(known, columns)
     weights, n_truncated = _truncated_weights(known, probability, lowest, highest)
-    return Response(probability, weights, n_truncated)
+    return Response(probability, weights, nobody, n_truncated)
 
 
 def _nothing_to_learn(known: NDArray[np.bool_], columns: Floats) -> str | None:

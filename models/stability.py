@@ -36,6 +36,8 @@ FEWEST_REFITS = 5
 FLIPPING = {"flip_in_5_percent": 0.05, "flip_in_50_percent": 0.5}
 """Shares of refits that decide otherwise: from the first on a flag hangs on the draw, from the second it is a toss."""
 RANGE = (0.025, 0.975)
+NO_SAMPLE = "no interval: a figure of the cases at hand, which are not taken for a sample"
+RANGE_OF_REFITS = "lower and upper are the 95 % range of the refits, which need not hold the final model's figure"
 CURVE_POINTS = 41
 
 
@@ -149,7 +151,7 @@ def _ranged(final: Estimate, refits: Sequence[float]) -> Estimate:
     if len(refits) < FEWEST_REFITS:
         return Estimate(final.estimate, reason=f"no range: it is estimable for {len(refits)} refits only")
     lower, upper = np.quantile(refits, RANGE)
-    return Estimate(final.estimate, float(lower), float(upper))
+    return Estimate(final.estimate, float(lower), float(upper), RANGE_OF_REFITS)
 
 
 def calibration_curves(found: Instability, y_true: ArrayLike, weights: ArrayLike) -> pd.DataFrame:
@@ -183,5 +185,4 @@ def spread_cases(found: Instability, shown: int) -> pd.DataFrame:
 
 
 def _figure(value: np.floating[Any]) -> Estimate:
-    """A figure of the cases at hand, which are not taken for a sample: it has no interval."""
-    return Estimate(float(value))
+    return Estimate(float(value), reason=NO_SAMPLE)

@@ -167,5 +167,6 @@ def _counts(axes: Any, rows: Sequence[Mapping[str, Any]], lines: Sequence[Line])
         for row in rows:
             if row["set"] == name and row["cases"]:
                 y = lines.index((row["variable"], row["group"]))
-                told = f"{row['events']:,} / {row['cases']:,}"
+                events = "—" if row["events"] is None else f"{row['events']:,}"
+                told = f"{events} / {row['cases']:,}"
                 axes.text(x, y, told, color=INK, fontsize=8, ha="right", va="center")

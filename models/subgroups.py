@@ -30,6 +30,7 @@ from models.metrics import (
     not_estimable,
     observed_to_expected,
     prevalence,
+    told_count,
 )
 
 UNRECORDED = "unrecorded"
@@ -164,7 +165,7 @@ def flag_rates(group: Judged, rest: Judged, threshold: float) -> dict[str, Any]:
     `cases` have a risk, `known` of them an outcome. `flagged_share` is of all cases; `sensitivity` and `specificity`
     are of those with a known outcome, weighted; `false_flags` counts known cases that were flagged and did
     not have the outcome. Each share comes with its difference from the rest (group less rest): shares by
-    Wilson, differences by Newcombe's square-and-add.
+    Wilson, differences by Newcombe's square-and-add. What became of one to four cases is not counted (None).
 
     References
     ----------
@@ -172,12 +173,13 @@ def flag_rates(group: Judged, rest: Judged, threshold: float) -> dict[str, Any]:
     """
     own, others = _shares(group, threshold), _shares(rest, threshold)
     flagged = group.risk >= threshold
+    cases, known = len(group.y), int(group.is_known.sum())
     return {
-        "cases": len(group.y),
-        "flagged": int(flagged.sum()),
-        "known": int(group.is_known.sum()),
-        "events": int((group.y[group.is_known] == 1).sum()),
-        "false_flags": int((flagged & group.is_known & (group.y == 0)).sum()),
+        "cases": cases,
+        "flagged": told_count(int(flagged.sum()), cases),
+        "known": known,
+        "events": told_count(int((group.y[group.is_known] == 1).sum()), known),
+        "false_flags": told_count(int((flagged & group.is_known & (group.y == 0)).sum()), known),
         "shares": own,
         "differences": {name: difference_of_shares(own[name], others[name]) for name in own},
     }

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from features.errors import OutcomeError
 from features.predictors import Predictor
 from models.encoding import Floats, rounded
-from models.estimates import paired_difference
+from models.estimates import ROUNDING, paired_difference
 from models.fitted import FittedModel, Recalibration
 from models.learners import (
     CANDIDATES,
@@ -43,7 +43,9 @@ THREADS = 2
 class Development:
     """The development cases of one outcome, all of whose labels are known or weighted for.
 
-    `weights` are 1, except where an event in time is censored; `patients` and `folds` are (n,).
+    `weights` are 1, except where an event in time is censored; `patients` and `folds` are (n,). Cases that no
+    recipe could learn from raise `OutcomeError`: fewer than two with the outcome, or without, for each fold, or
+    one kind alone outside some fold.
     """
 
     outcome: str
@@ -54,12 +56,17 @@ class Development:
     folds: NDArray[np.intp]
 
     def __post_init__(self) -> None:
-        counts = {int(value): int(((self.y == value) & (self.weights > 0)).sum()) for value in (0, 1)}
-        if min(counts.values()) < 2 * max(1, len(np.unique(self.folds))):
+        of_kind = {value: (self.y == value) & (self.weights > 0) for value in (0, 1)}
+        counts = {value: int(cases.sum()) for value, cases in of_kind.items()}
+        folds = np.unique(self.folds)
+        outside_is_of_one_kind = len(folds) > 1 and any(
+            len(np.unique(self.folds[cases])) == 1 for cases in of_kind.values()
+        )
+        if min(counts.values()) < 2 * max(1, len(folds)) or outside_is_of_one_kind:
             raise OutcomeError(
                 f"{self.outcome} cannot be learned: it happened in {counts[1]} development cases and did not in "
-                f"{counts[0]}; each of {len(np.unique(self.folds))} folds needs both. Use more cases, fewer folds "
-                f"(split.folds), or leave the outcome out (train.outcomes)."
+                f"{counts[0]}; each of {len(folds)} folds needs both, and so do the cases outside it. Use more cases, "
+                f"fewer folds (split.folds), or leave the outcome out (train.outcomes)."
             )
 
     def rows(self, places: NDArray[np.intp]) -> Development:
@@ -111,13 +118,27 @@ def fitted_recalibration(
 
     The slope is estimated within folds: a fold with more events was predicted by a model that saw fewer,
     so that between folds the margin runs against the outcome, and a weak model would look weaker still.
-    A margin that points the wrong way even then knows nothing, and everybody gets the prevalence.
+    A margin that points the wrong way even then, or is the same for all, knows nothing, and everybody gets the
+    prevalence.
     """
-    groups = np.zeros(len(y), dtype=np.intp) if folds is None else folds
-    of_fold = (groups[:, None] == np.unique(groups)).astype(np.float64)
-    slope = max(_binomial(y, np.column_stack([margin, of_fold]), weights)[0], 0.0)
+    slope = _slope_within(margin, y, weights, np.zeros(len(y), dtype=np.intp) if folds is None else folds)
     intercept = _binomial(y, np.ones((len(y), 1)), weights, offset=slope * margin)[0]
     return Recalibration(intercept=float(rounded(intercept)), slope=float(rounded(slope)))
+
+
+def _slope_within(margin: Floats, y: Floats, weights: Floats, folds: NDArray[np.intp]) -> float:
+    """At least 0. A fold with one kind of case alone says nothing of it, and its own intercept would be infinite."""
+    tells = np.zeros(len(y), dtype=bool)
+    spread = 0.0
+    for fold in np.unique(folds):
+        rows = folds == fold
+        if len(np.unique(y[rows & (weights > 0)])) == 2:
+            tells |= rows
+            spread = max(spread, float(np.ptp(margin[rows])))
+    if spread <= ROUNDING:
+        return 0.0
+    of_fold = (folds[tells, None] == np.unique(folds[tells])).astype(np.float64)
+    return max(float(_binomial(y[tells], np.column_stack([margin[tells], of_fold]), weights[tells])[0]), 0.0)
 
 
 def _binomial(y: Floats, design: Floats, weights: Floats, offset: Floats | None = None) -> Floats:
@@ -184,9 +205,9 @@ def _out_of_fold_margins(
 
     def fill(fold: int) -> None:
         inside, outside = np.flatnonzero(data.folds != fold), np.flatnonzero(data.folds == fold)
-        part = data.rows(inside)
         unfitted = [estimator(learner, setting, predictors, seed) for setting in tried]
-        margins[:, outside] = log_odds_of_all(fit_all(unfitted, part.X, part.y, part.weights), data.X.iloc[outside])
+        fitted = fit_all(unfitted, data.X.iloc[inside], data.y[inside], data.weights[inside])
+        margins[:, outside] = log_odds_of_all(fitted, data.X.iloc[outside])
 
     in_threads(fill, np.unique(data.folds), f"{data.outcome}: {learner}, settings in folds", threads)
     return list(margins)
@@ -204,8 +225,8 @@ def _refits(
     """Refits on bootstraps of patients, hyperparameters fixed."""
 
     def refit(rows: NDArray[np.intp]) -> FittedModel:
-        part = data.rows(rows)
-        return fitted_model(fit(estimator(learner, setting, predictors, seed), part.X, part.y, part.weights))
+        unfitted = estimator(learner, setting, predictors, seed)
+        return fitted_model(fit(unfitted, data.X.iloc[rows], data.y[rows], data.weights[rows]))
 
     draws = patient_resamples(data.patients, n, seed)
     return tuple(in_threads(refit, draws, f"{data.outcome}: {learner}, refits", threads))

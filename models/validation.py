@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.errors import OutcomeError
 from models.encoding import Floats
 from models.estimates import Estimate, not_estimable
 from models.fitted import sigmoid
@@ -24,11 +25,13 @@ from models.metrics import (
     brier_score,
     calibration_intercept,
     calibration_slope,
+    enough_cases,
     mean_risk,
     observed_to_expected,
     performance,
     prevalence,
     scaled_brier_score,
+    told_count,
 )
 from models.training import THREADS, Development, Learned, chosen_learner, in_threads
 
@@ -110,11 +113,16 @@ def leave_one_centre_out(
     def without(centre: str) -> tuple[Mapping[str, Floats], str] | str:
         weights = data.weights if weights_without is None else weights_without(centre)
         teach = np.flatnonzero(others(data.patients, centres, centre) & (weights > 0))
-        events = int(data.y[teach].sum())
-        if min(events, len(teach) - events) < 2 * len(np.unique(data.folds)):
-            return f"too little is left without it: {events} cases with the outcome, {len(teach) - events} without"
-        known = dataclasses.replace(data, weights=weights).rows(teach)
-        learned = recipe(known)
+        events, folds = int(data.y[teach].sum()), len(np.unique(data.folds))
+        left = f"{events} cases with the outcome, {len(teach) - events} without, for {folds} folds"
+        too_little = f"too little is left without it: {left}"
+        if min(events, len(teach) - events) < 2 * folds:
+            return too_little
+        try:
+            known = dataclasses.replace(data, weights=weights).rows(teach)
+            learned = recipe(known)
+        except OutcomeError:  # enough in all, and yet of one kind outside some fold
+            return too_little
         asked = data.X[centres == centre]
         return {learner: learned[learner].log_odds(asked) for learner in learners}, chosen_learner(learned, known)
 
@@ -158,22 +166,24 @@ def _of_learner(left_out: LeftOut, learner: str, thresholds: Sequence[float], se
 def _of_centre(left_out: LeftOut, learner: str, centre: str, metrics: Mapping[str, Estimate]) -> dict[str, Any]:
     of_centre = left_out.centres == centre
     chosen = left_out.chosen.get(centre)
+    cases = int(of_centre.sum())
     return {
-        "cases": int(of_centre.sum()),
-        "events": int(left_out.y[of_centre].sum()),
+        "cases": cases,
+        "events": told_count(int(left_out.y[of_centre].sum()), cases),
         "chosen": learner if chosen and learner != RECIPE else chosen,
         "metrics": _as_json(metrics),
     }
 
 
 def centre_metrics(left_out: LeftOut, learner: str, centre: str) -> dict[str, Estimate]:
-    """Measures on one centre's cases, by name; not estimable, with the reason, where it was refused."""
+    """Measures on one centre's cases, by name; not estimable, with the reason, where it was refused or has too few."""
     if centre in left_out.refused:
         return dict.fromkeys(CENTRE_MEASURES, not_estimable(left_out.refused[centre]))
     of_centre = left_out.centres == centre
     y, weights = left_out.y[of_centre], left_out.weights[of_centre]
     risk = sigmoid(left_out.log_odds[learner][of_centre])
-    return {name: measure(y, risk, weights) for name, measure in CENTRE_MEASURES.items()}
+    measured = {name: measure(y, risk, weights) for name, measure in CENTRE_MEASURES.items()}
+    return enough_cases(measured, int((weights > 0).sum()))
 
 
 def pooled_metrics(left_out: LeftOut, learner: str, *, thresholds: Sequence[float], seed: int) -> dict[str, Estimate]:

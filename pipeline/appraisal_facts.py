@@ -97,7 +97,7 @@ def facts_of(files: Files, found: Appraised, params: Params, outcome: str) -> Fa
         ],
         horizon_months=horizon_months(outcome),
         answered_on_time=answered_on_time(files.record, horizon_months(outcome), "event" in set(rules["kind"])),
-        unknown_share=float(unknown.mean()),
+        unknown_share=unknown_share(unknown, files.split["set"]),
         unknown_by_centre=(float(by_centre.min()), float(by_centre.max())),
         response=response(files, params, outcome),
         is_weighted_for_censoring=f"{outcome}_days" in files.labels.columns,
@@ -108,6 +108,14 @@ def facts_of(files: Files, found: Appraised, params: Params, outcome: str) -> Fa
         test_sets={name: test_set(files, found.capacity, name, params, outcome) for name in TEST_SETS},
         thresholds=params.evaluate.thresholds,
     )
+
+
+def unknown_share(is_unknown: pd.Series, sets: pd.Series) -> float:
+    """Share of the cases that teach or judge without a known outcome.
+
+    Of the withheld, the latest have a horizon that is not over: their outcome is not lost, and they do not count.
+    """
+    return float(is_unknown[sets.isin(["development", *TEST_SETS])].mean())
 
 
 def answered_on_time(record: pd.DataFrame, horizon: int, is_event: bool) -> float | None:

@@ -6,6 +6,7 @@ What is fitted here teaches nothing: outcomes are drawn or shuffled, or the mode
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from features.predictors import Predictor, candidate_predictors, n_parameters
 from models.appraisal import diagnostics
 from models.carrying import Capacity, Spending, Verdict, capacity, spending, verdict
 from models.encoding import rounded
+from models.estimates import Estimate, not_estimable
 from models.guards import (
     most_by_chance,
     own_row_alarm,
@@ -41,7 +43,7 @@ def run(params: Params) -> None:
     files = read_files()
     capacities = development_capacities(files, params)
     refuse_alarms([own_row_alarm(files.features, features_apart(files.cases, params))])
-    found = {outcome: appraised(files, params, outcome, capacities[outcome]) for outcome in params.train.outcomes}
+    found = all_appraised(files, params, capacities)
     refuse_alarms([alarm for outcome in found for alarm in alarms(files, found[outcome], params, outcome)])
     facts = {outcome: facts_of(files, found[outcome], params, outcome) for outcome in found}
     sizes = [row for outcome in found for row in sample_sizes(found[outcome], facts[outcome], params, outcome)]
@@ -107,6 +109,19 @@ def too_few(outcome: str, data: Development, found: Capacity) -> str:
     )
 
 
+def all_appraised(files: Files, params: Params, capacities: dict[str, Capacity]) -> dict[str, Appraised]:
+    """Every outcome as `appraised` finds it; raises `OutcomeError` with all that no candidate learner may learn."""
+    found, problems = {}, []
+    for outcome in params.train.outcomes:
+        try:
+            found[outcome] = appraised(files, params, outcome, capacities[outcome])
+        except OutcomeError as error:
+            problems.append(str(error))
+    if problems:
+        raise OutcomeError("\n".join(problems))
+    return found
+
+
 def appraised(files: Files, params: Params, outcome: str, found: Capacity) -> Appraised:
     """Learners that the cases carry, with the predictors they carry, and what the guards saw."""
     is_overruled = outcome in params.appraise.overrule_sample_size
@@ -124,10 +139,20 @@ def appraised(files: Files, params: Params, outcome: str, found: Capacity) -> Ap
         verdict=learner_verdict(params, outcome, spent, found),
         shadow=shadow_model(columns, data.y, data.folds, seed=seed, what=f"{outcome}: shadow model"),
         permuted={
-            learner: permuted_auroc(data, learner, predictors, params.train.grid(learner), seed=seed)
+            learner: shuffled_auroc(data, learner, predictors, params.train.grid(learner), seed=seed)
             for learner in tried
         },
     )
+
+
+def shuffled_auroc(
+    data: Development, learner: str, predictors: list[Predictor], grid: Mapping[str, Any], *, seed: int
+) -> Estimate:
+    """What the guard of permuted outcomes sees; not estimable where what was shuffled cannot be learned from."""
+    try:
+        return permuted_auroc(data, learner, predictors, grid, seed=seed)
+    except OutcomeError:
+        return not_estimable("too few cases with the outcome, or without: shuffled, all of them fell into one fold")
 
 
 def learner_verdict(params: Params, outcome: str, spent: dict[str, Spending], found: Capacity) -> Verdict:
@@ -158,8 +183,7 @@ def guards(found: dict[str, Appraised], params: Params) -> pd.DataFrame:
     rows = []
     for outcome, its in found.items():
         most = params.train.leak_alarm_auroc
-        is_over = its.shadow.auroc.estimate is not None and its.shadow.auroc.estimate > most
-        seen = [("shadow model", "", its.shadow.auroc, most, "overruled" if is_over else "silent")]
+        seen = [("shadow model", "", its.shadow.auroc, most, "overruled" if its.shadow.is_over(most) else "silent")]
         seen += [
             ("permuted outcomes", learner, auroc, round(most_by_chance(its.data.y), 4), "silent")
             for learner, auroc in its.permuted.items()

@@ -24,12 +24,14 @@ from models.metrics import (
     brier_score,
     calibration_intercept,
     calibration_slope,
+    enough_cases,
     log_loss,
     mean_risk,
     net_benefit,
     net_benefit_name,
     observed_to_expected,
     scaled_brier_score,
+    told_count,
 )
 from models.predictor import RiskPredictor
 from models.splitting import TEST_SETS
@@ -99,10 +101,11 @@ def level_figures(
                 y[rows], risk[rows], risks[0][rows],
                 thresholds=[threshold], patients=tested.patients[rows], weights=weights[rows],
             )  # fmt: skip
+            differences = enough_cases(differences, int(rows.sum()))
             kept = (*DIFFERENCES, net_benefit_name(threshold))
             figures[test_set] = {
                 "cases": int(rows.sum()),
-                "events": int(y[rows].sum()),
+                "events": told_count(int(y[rows].sum()), int(rows.sum())),
                 "as_recorded": int((recorded[rows] == level.name).sum()),
                 "metrics": {name: value.as_json() for name, value in metrics.items()},
                 "difference": {} if risk is risks[0] else {name: differences[name].as_json() for name in kept},
@@ -112,8 +115,8 @@ def level_figures(
 
 
 def level_metrics(y: Floats, risk: Floats, weights: Floats, threshold: float) -> dict[str, Estimate]:
-    """What is reported of one level in one test set, by name."""
-    return {
+    """What is reported of one level in one test set, by name; of fewer than five cases, nothing."""
+    measured = {
         "auroc": auroc(y, risk, weights=weights),
         "calibration_intercept": calibration_intercept(y, risk, weights=weights),
         "calibration_slope": calibration_slope(y, risk, weights=weights),
@@ -124,3 +127,4 @@ def level_metrics(y: Floats, risk: Floats, weights: Floats, threshold: float) ->
         net_benefit_name(threshold): net_benefit(y, risk, threshold, weights=weights),
         "mean_risk": mean_risk(risk, weights=weights),
     }
+    return enough_cases(measured, len(y))

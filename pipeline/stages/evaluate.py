@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from features.outcomes import BASELINE
+from features.outcomes import failed_by_event, is_defined
 from features.predictors import candidate_predictors, predictor_frame
 from models.censoring import label_weights
 from models.comparison import brier_difference, paired_differences
@@ -28,6 +28,7 @@ from models.metrics import (
     calibration_slope,
     decision_curve,
     effective_cases,
+    enough_cases,
     mean_risk,
     net_benefit,
     net_benefit_name,
@@ -58,16 +59,27 @@ FILES = (
 
 
 class Cohort(NamedTuple):
-    """What is known of every case apart from its risks: one row a case in each."""
+    """What is known of every case apart from its risks: one row a case in each.
+
+    `cases` hold what was known before the operation, `record` all that was ingested.
+    """
 
     cases: pd.DataFrame
     features: pd.DataFrame
     labels: pd.DataFrame
     split: pd.DataFrame
+    record: pd.DataFrame
+
+
+def read_cohort() -> Cohort:
+    cases, features, labels, split = (
+        read_cases(path) for path in (paths.COHORT_CASES, paths.FEATURES, paths.OUTCOMES, paths.SPLIT)
+    )
+    return Cohort(cases, features, labels, split, read_cases(paths.INGESTED_CASES).loc[cases.index])
 
 
 def run(params: Params) -> None:
-    cohort = Cohort(*(read_cases(path) for path in (paths.COHORT_CASES, paths.FEATURES, paths.OUTCOMES, paths.SPLIT)))
+    cohort = read_cohort()
     found: dict[Path, dict[str, Any]] = {path: {} for path in FILES}
     curves: dict[str, list[pd.DataFrame]] = {"roc": [], "calibration": [], "decision": []}
     for outcome in params.train.outcomes:
@@ -189,7 +201,8 @@ def comparisons(tested: pd.DataFrame, chosen: str, thresholds: Sequence[float]) 
                 patients=about["patient_id"][both],
                 weights=about["weight"][both],
             )
-            found[test_set][other] = {"cases": int(both.sum()), "differences": _as_json(differences)}
+            told = enough_cases(differences, int((about["weight"][both] > 0).sum()))
+            found[test_set][other] = {"cases": int(both.sum()), "differences": _as_json(told)}
     return found
 
 
@@ -211,7 +224,7 @@ def same_cases(predictions: pd.DataFrame, comparator: str, thresholds: Sequence[
             found.setdefault(str(test_set), {})[group] = {
                 "cases": len(rows),
                 "of": asked["case_id"].nunique(),
-                "prevalence": prevalence(rows["y_true"], weights=rows["weight"]).as_json(),
+                "prevalence": _prevalence(rows["y_true"], rows["weight"].to_numpy()),
                 "learners": {
                     str(learner): _beside(part.set_index("case_id").loc[rows.index], rows, thresholds)
                     for learner, part in learners
@@ -234,7 +247,11 @@ def _beside(part: pd.DataFrame, comparator: pd.DataFrame, thresholds: Sequence[f
         measured["brier_difference"] = brier_difference(
             y, risk, comparator["risk"], patients=part["patient_id"], weights=weights
         )
-    return _as_json(measured)
+    return _as_json(enough_cases(measured, int((weights > 0).sum())))
+
+
+def _prevalence(y: pd.Series, weights: Floats) -> dict[str, Any]:
+    return _as_json(enough_cases({"prevalence": prevalence(y, weights)}, int((weights > 0).sum())))["prevalence"]
 
 
 # ---- what weights and withholding change -------------------------------------------------------------
@@ -279,22 +296,19 @@ def response_weights(outcome: str, cohort: Cohort, test_set: str, params: Params
     """Weights for loss to follow-up of a test set's cases, and how they came about.
 
     What was known before the operation, and where it was done, may say who was lost. Cases without a
-    baseline that an outcome could be measured from were not lost: it is not defined in them, unless an event
-    (a reoperation that counts as failure) decided it.
+    baseline that an outcome could be measured from were not lost: it is not defined in them. An event that
+    counts as failure settles the outcome of all whom it happened to, so that none of them is lost.
     """
-    is_defined = has_baseline(cohort.cases, outcome, params) | cohort.labels[outcome].notna()
-    is_asked = (cohort.split["set"] == test_set) & is_defined
+    choice = params.cohort.outcomes[outcome]
+    is_settled = failed_by_event(cohort.record, outcome, choice)
+    could_be_known = is_defined(cohort.cases, outcome, choice) | is_settled
+    is_asked = (cohort.split["set"] == test_set) & could_be_known
     names = [p.name for p in candidate_predictors(outcome, params.train.max_parameters[outcome])]
     X = predictor_frame(cohort.cases, cohort.features, names).assign(centre_id=cohort.cases["centre_id"])[is_asked]
-    response = fitted_response(cohort.labels.loc[is_asked, outcome].notna(), X, params.evaluate.response_percentiles)
+    response = fitted_response(
+        cohort.labels.loc[is_asked, outcome].notna(), X, params.evaluate.response_percentiles, is_settled[is_asked]
+    )
     return pd.Series(response.weights, index=X.index), response.as_json()
-
-
-def has_baseline(cases: pd.DataFrame, outcome: str, params: Params) -> pd.Series:
-    """Whether the outcome is defined in a case: it has no floor, or the baseline reaches it."""
-    floor = params.cohort.outcomes[outcome].baseline_floor
-    baselines = cases[[name for name in BASELINE.values() if name in cases.columns]]
-    return (baselines >= floor).all(axis=1) | (floor == 0)
 
 
 def withheld(outcome: str, cohort: Cohort) -> dict[str, Any]:
@@ -317,7 +331,8 @@ def withheld(outcome: str, cohort: Cohort) -> dict[str, Any]:
     found = {}
     for name, members in groups.items():
         known = cohort.labels.loc[members, outcome].dropna()
-        found[name] = {"cases": int(members.sum()), "known": len(known), "prevalence": prevalence(known).as_json()}
+        told = _prevalence(known, np.ones(len(known)))
+        found[name] = {"cases": int(members.sum()), "known": len(known), "prevalence": told}
     return found
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from features.outcomes import outcome_label
 from models.drawing import save
 from models.fitted import sigmoid
-from models.metrics import Estimate, net_benefit_name
+from models.metrics import Estimate, net_benefit_name, told_count
 from models.splitting import TEST_SETS
 from models.subgroup_figure import subgroup_forest
 from models.subgroups import FEWEST, Grouping, Judged, by_chance, flag_rates, group_performance, grouping
@@ -55,7 +55,7 @@ def run(params: Params) -> None:
         save(subgroup_forest(rows, title), paths.subgroup_forest(outcome))
     skipped = {group.variable: group.reason for group in groupings if group.reason}
     write_json({"fewest_cases": FEWEST, "skipped": skipped, "outcomes": outcomes}, paths.SUBGROUPS)
-    write_table(pd.DataFrame(rates, columns=RATE_COLUMNS), paths.FLAG_RATES)
+    write_table(pd.DataFrame(rates, columns=RATE_COLUMNS).astype(dict.fromkeys(COUNTS, "Int64")), paths.FLAG_RATES)
 
 
 def judged_sets(outcome: str, tested: Tested) -> dict[str, tuple[pd.Index, Judged]]:
@@ -92,7 +92,7 @@ def _groups(index: pd.Index, groupings: Sequence[Grouping]) -> Iterator[tuple[Gr
 def performance_rows(
     set_name: str, index: pd.Index, judged: Judged, groupings: Sequence[Grouping], threshold: float
 ) -> list[dict[str, Any]]:
-    """One row a group, the whole set first: `cases` are those with a known outcome, `events` those who had it."""
+    """One row a group, the whole set first: `cases` have a known outcome, `events` had it (None of fewer than five)."""
     everyone = np.ones(len(index), dtype=bool)
     asked = [("all", "All", "all cases", everyone)]
     asked += [(group.variable, group.label, name, rows) for group, name, rows in _groups(index, groupings)]
@@ -103,7 +103,7 @@ def performance_rows(
             "label": label,
             "group": name,
             "cases": int(judged.of(rows).is_known.sum()),
-            "events": int((judged.of(rows).y == 1).sum()),
+            "events": told_count(int((judged.of(rows).y == 1).sum()), int(judged.of(rows).is_known.sum())),
             "metrics": group_performance(judged.of(rows), threshold),
         }
         for variable, label, name, rows in asked
@@ -138,8 +138,9 @@ def _as_json(row: dict[str, Any]) -> dict[str, Any]:
 
 
 SHARES = ("flagged_share", "sensitivity", "specificity")
+COUNTS = ("cases", "flagged", "known", "events", "false_flags")
 RATE_COLUMNS = [
-    *("outcome", "set", "variable", "group", "threshold", "cases", "flagged", "known", "events", "false_flags"),
+    *("outcome", "set", "variable", "group", "threshold", *COUNTS),
     *(
         f"{share}{part}"
         for share in SHARES

@@ -16,6 +16,7 @@ from models.estimates import Estimate, not_estimable
 
 PREDICTORS = candidate_predictors("worse_12m", 20)
 HELD = HeldOut(cases=5000, events=1600, unknown_share=0.02, needed=4000, slope_width=0.18)
+EMPTY = HeldOut(cases=0, events=0, unknown_share=1.0, needed=None, slope_width=None)
 
 
 @pytest.fixture
@@ -111,6 +112,8 @@ def test_virtual_cases_describe_nobody(facts):
         ("E4.2", {"test_sets": {"temporal": dataclasses.replace(HELD, cases=500)}}, "probably no", "500 of 4,000"),
         ("E4.5", {"shared_patients": 3}, "no", "3 development cases"),
         ("E4.6", {"permuted": {}}, "no information", "No candidate"),
+        ("E4.7", {"test_sets": {"temporal": EMPTY, "geographic": HELD}}, "probably yes", "temporal can tell nothing"),
+        ("E4.7", {"test_sets": {"temporal": EMPTY}}, "no", "no test set has cases with the outcome"),
     ],
 )
 def test_another_figure_gives_another_answer(facts, question, changes, answer, words):
@@ -161,3 +164,9 @@ def test_a_faulty_table_of_questions_is_refused_with_all_that_is_wrong(monkeypat
     for fault in ("asks D1.1 twice", "asks D9.9, which nothing answers", "does not ask D3.1", "does not ask E4.7"):
         assert fault in str(refusal.value)
     assert "has an empty cell in" in str(refusal.value)
+
+
+def test_what_is_done_once_over_all_folds_is_not_said_to_be_repeated_in_each(facts):
+    answer, evidence = answered(facts, "E4.6")
+    assert answer == "probably yes"
+    assert "tuning, choice and recalibration are done once" in evidence

@@ -212,3 +212,17 @@ def test_no_interval_from_a_handful_of_patients():
 def test_no_cases_are_no_crash():
     found = paired_differences([], [], [], thresholds=THRESHOLDS)
     assert {value.reason for value in found.values()} == {"there are no cases"}
+
+
+def test_a_patient_with_both_outcomes_pulls_on_both_classes_at_once():
+    """One case of each patient has the outcome and the other has not; a jackknife over patients is the judge."""
+    rng = np.random.default_rng(12)
+    n = 200
+    y, patients, own = np.tile([1.0, 0.0], n), np.repeat(np.arange(n), 2), np.repeat(rng.normal(size=n), 2)
+    a, b = (1 / (1 + np.exp(-(y + at * own + 0.5 * rng.normal(size=2 * n)))) for at in (1.0, 0.0))
+    found = auroc_difference(y, a, b, patients=patients)
+    without = [auroc_difference(y[rest], a[rest], b[rest]).estimate for rest in patients != np.arange(n)[:, None]]
+    standard_error = np.sqrt((n - 1) / n * ((without - np.mean(without)) ** 2).sum())
+    assert (found.upper - found.lower) / 3.92 == pytest.approx(standard_error, rel=0.03)
+    unclustered = auroc_difference(y, a, b)
+    assert (unclustered.upper - unclustered.lower) / 3.92 > 1.1 * standard_error

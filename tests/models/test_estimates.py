@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from models import estimates
 from models.estimates import Estimate, effective_cases, judged, paired_difference, weighted_quantiles
-from models.metrics import brier_score, case_log_loss
+from models.metrics import (
+    auroc,
+    brier_score,
+    calibration_errors,
+    calibration_slope,
+    case_log_loss,
+    observed_to_expected,
+    scaled_brier_score,
+)
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "metrics"
 CASES = dict(list(pd.read_csv(REFERENCE / "cases.csv").groupby("set")))
@@ -105,3 +113,19 @@ def test_cases_of_another_number_are_a_mistake_of_the_caller():
 def test_stored_estimates_drop_dust_and_minus_zero():
     stored = Estimate(-0.0, 1 / 3, 1e-16).as_json()
     assert json.dumps(stored) == '{"estimate": 0.0, "lower": 0.3333333333, "upper": 0.0}'
+
+
+def test_risks_that_differ_by_dust_are_one_risk():
+    y, risk = np.tile([0.0, 1.0], 50), 0.3 + 1e-15 * np.random.default_rng(1).random(100)
+    assert len(set(risk)) > 1
+    for measure in (auroc, calibration_slope):
+        assert measure(y, risk).reason == "every case has the same risk"
+    assert calibration_slope(y, 1e-6 * np.linspace(1, 2, 100)).is_estimable, "small is not dust"
+
+
+def test_perfect_risks_have_no_interval_of_no_width():
+    y = np.tile([0.0, 1.0], 50)
+    errors = calibration_errors(y, y, seed=1)
+    for found in (observed_to_expected(y, y), scaled_brier_score(y, y), brier_score(y, y), *errors.values()):
+        assert found.lower is found.upper is None
+        assert found.reason.startswith("no interval")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from models.guards import (
     shadow_alarm,
     shadow_columns,
     shadow_model,
+    surest_aurocs,
 )
 from models.learners import fitted_model
 from models.splitting import refuse_shared_patients
@@ -107,6 +109,45 @@ def test_a_column_filled_in_for_failures_alone_is_found_though_its_values_say_no
     assert "slr_left" in alarm
 
 
+@pytest.mark.parametrize("is_recorded", [0.3, 0.15])
+def test_a_follow_up_column_recorded_in_a_part_of_the_cases_is_found_and_named(record, happened, is_recorded):
+    """Together the columns stay below the alarm, since most cases say nothing: the one column tells."""
+    rng = np.random.default_rng(3)
+    later = pd.Series(rng.normal(20 + 25 * happened, 8), index=record.index).where(
+        rng.random(len(record)) < is_recorded
+    )
+    planted = record.assign(walking_distance_m=np.round(later * 13))
+    X = shadow_columns(planted)
+    shadow = shadow_model(X, happened, np.arange(len(record)) % 4, seed=1)
+    assert shadow.auroc.estimate < MOST
+    alarm = shadow_alarm("failure_12m", shadow, X, happened, most=MOST)
+    assert alarm is not None
+    assert "single columns separate it" in alarm
+    named, recorded = re.search(r"recorded: (\w+) \(at least 0\.\d\d, recorded in (\d+)%\)", alarm).groups()
+    assert named == "walking_distance_m"
+    assert int(recorded) == pytest.approx(100 * is_recorded, abs=3)
+    assert "train.overrule_leak_alarm" in alarm
+
+
+def test_a_column_that_separates_the_outcome_completely_has_a_limit_too(happened):
+    X = pd.DataFrame({"same": happened, "opposite": -happened, "empty": np.full(len(happened), np.nan)})
+    limits = surest_aurocs(X, happened)
+    smaller = min(happened.sum(), (1 - happened).sum())
+    assert limits["same"] == limits["opposite"] == pytest.approx(0.025 ** (1 / smaller))
+    assert limits["same"] > 0.99
+    assert limits["empty"] == 0.5
+
+
+def test_complete_separation_of_few_cases_proves_nothing(happened):
+    """Among hundreds of columns some are recorded in ten cases, and one or the other happens to separate them."""
+    few = np.flatnonzero(happened == 1)[:5].tolist() + np.flatnonzero(happened == 0)[:5].tolist()
+    values = np.full(len(happened), np.nan)
+    values[few] = happened[few]
+    limit = surest_aurocs(pd.DataFrame({"rare": values}), happened)["rare"]
+    assert limit == pytest.approx(0.025 ** (1 / 5))
+    assert limit < 0.5
+
+
 def test_no_value_of_a_case_stands_in_an_alarm(record, happened):
     planted = record.assign(walking_distance_m=happened * 1234.5 + record["walking_distance_m"] / 1000)
     assert "1234" not in str(alarm_of(planted, happened))
@@ -125,6 +166,23 @@ def test_alarms_are_raised_all_at_once():
 def test_the_recipe_does_not_predict_shuffled_outcomes(development, predictors, learner, grids):
     found = permuted_auroc(development, learner, predictors, grids[learner], seed=7)
     assert permuted_alarm("failure_12m", learner, found, development.y) is None
+
+
+def test_a_shuffled_outcome_takes_its_weight_along(development, predictors, monkeypatch):
+    """A weight says how many cases an outcome stands for: left behind, it would tell which cases had which."""
+    seen = []
+
+    def watched(data, *arguments, **settings):
+        seen.append(data)
+        return learn(data, *arguments, **settings)
+
+    monkeypatch.setattr(guards, "learn", watched)
+    weighted = dataclasses.replace(development, weights=np.where(development.y == 1, 2.0, 0.5))
+    permuted_auroc(weighted, "prevalence", predictors, {}, seed=7)
+    (shuffled,) = seen
+    assert (shuffled.y != development.y).any()
+    assert np.array_equal(shuffled.weights, np.where(shuffled.y == 1, 2.0, 0.5))
+    assert np.array_equal(shuffled.patients, development.patients)
 
 
 def test_a_recipe_that_learns_from_held_out_cases_predicts_what_is_not_there(

@@ -97,10 +97,12 @@ def test_centres_without_an_interval_are_left_out_and_counted():
     nothing = not_estimable("no case has the outcome")
     three = {"A": Estimate(1.0, 0.8, 1.2), "B": Estimate(1.1, 0.9, 1.3), "C": Estimate(0.9, 0.7, 1.1)}
     with_nothing = heterogeneity("calibration_slope", {**three, "D": nothing, "E": Estimate(1.0, reason="no interval")})
-    assert with_nothing == heterogeneity("calibration_slope", three)
+    reason = "left out (D: no case has the outcome; E: no interval)"
+    assert with_nothing == heterogeneity("calibration_slope", three) | {"reason": reason}
     assert with_nothing["centres"] == 3
     too_few = heterogeneity("calibration_slope", {"A": three["A"], "B": three["B"], "D": nothing})
-    assert too_few["reason"] == "2 of 3 centres can be pooled; at least 3 are needed"
+    words = "2 of 3 centres can be pooled; at least 3 are needed (D: no case has the outcome)"
+    assert too_few["reason"] == words
     assert too_few["tau"] is too_few["prediction_lower"] is too_few["estimate"] is None
 
 

@@ -136,3 +136,32 @@ def test_mistakes_of_the_caller_are_refused():
         response_weights([True] * 3, X)
     with pytest.raises(ValueError, match="must rise within 0 to 100"):
         response_weights([True] * N, X, (99, 1))
+
+
+def test_a_case_that_an_event_settled_stands_for_itself_alone():
+    """Reoperated patients are all known, whoever answers; they must not also stand for those who were lost."""
+    X, y, rng = registry(5)
+    settled = rng.random(N) < 1 / (1 + np.exp(2.5 - X["distress"].to_numpy()))
+    y = np.where(settled, 1.0, y)
+    known = settled | answers(0.5 - 0.5 * X["distress"].to_numpy(), rng)
+    response = fitted_response(known, X, is_settled=settled)
+    assert np.average(settled, weights=response.weights) == pytest.approx(settled.mean(), abs=1e-12)
+    assert response.weights[known].mean() == pytest.approx(1)
+    plain, blind = y[known].mean(), np.average(y, weights=response_weights(known, X))
+    weighted = np.average(y, weights=response.weights)
+    assert min(plain, blind) > y.mean() + 0.015
+    assert weighted == pytest.approx(y.mean(), abs=0.01)
+    assert response.as_json()["settled_by_event"] == settled.sum()
+    assert response.auroc.estimate < 0.7
+
+
+def test_settled_cases_stand_for_themselves_also_where_no_response_is_learned():
+    known, settled = np.arange(60) < 45, np.arange(60) < 15
+    response = fitted_response(known, pd.DataFrame({"sex": ["female"] * 60}), is_settled=settled)
+    assert response.reason == "30 outcomes are known and 15 are not; at least 20 of each are needed"
+    assert np.average(settled, weights=response.weights) == pytest.approx(0.25)
+
+
+def test_an_event_cannot_settle_what_is_not_known():
+    with pytest.raises(ValueError, match="settled the outcome of 1 cases that is not known"):
+        fitted_response([True, False], pd.DataFrame({"age_years": [40.0, 50.0]}), is_settled=[False, True])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.metrics import auroc, smooth_calibration_curve
+from models.metrics import NORMAL_QUANTILE, auroc, smooth_calibration_curve
 from models.predictor import RiskPredictor
 from models.stability import (
     FEWEST_REFITS,
@@ -71,6 +71,7 @@ def test_performance_is_that_of_the_final_model_with_the_range_of_the_refits():
     found, y = moved(800, spread=0.4)
     told = performance_instability(found, y, np.ones(800))["auroc"]
     assert told.estimate == auroc(y, found.risk).estimate
+    assert "range of the refits" in told.reason
     refits = [auroc(y, refit).estimate for refit in found.refits.T]
     assert (told.lower, told.upper) == pytest.approx(np.quantile(refits, [0.025, 0.975]))
 
@@ -136,8 +137,9 @@ def test_risks_of_a_bundle_are_those_that_it_predicts(development, learned, bund
     assert found.refits.shape == (len(development.y), len(bundle.refits))
     # The same spread that the predictor makes its interval of.
     log_odds = np.log(found.refits / (1 - found.refits))
-    frame = development.X[[p.name for p in bundle.predictors]]
-    assert log_odds.std(axis=1, ddof=1) == pytest.approx(RiskPredictor(bundle, "hash")._spread(frame), rel=1e-5)
+    told = RiskPredictor(bundle, "hash").risks(development.X[[p.name for p in bundle.predictors]])
+    width = np.log(told.upper / (1 - told.upper)) - np.log(told.lower / (1 - told.lower))
+    assert log_odds.std(axis=1, ddof=1) == pytest.approx(width / (2 * NORMAL_QUANTILE), rel=1e-4)
 
 
 def test_a_model_without_refits_is_told_as_such(development, learned, bundle_of):
@@ -161,3 +163,10 @@ def test_panels_are_drawn_also_where_nothing_can_be_said():
     )
     said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert said == [[], [], ["not estimable"], ["not estimable"]]
+
+
+def test_what_is_no_interval_says_so():
+    found, _ = moved(100, spread=0.3)
+    for value in {**risk_instability(found), **flag_instability(found, 0.3)}.values():
+        assert value.lower is None
+        assert value.reason.startswith("no interval")

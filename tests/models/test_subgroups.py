@@ -149,6 +149,19 @@ def test_flags_are_counted_as_a_clinician_would():
     assert shares == {"flagged_share": 0.51, "sensitivity": 0.7, "specificity": 0.8}
 
 
+@pytest.mark.parametrize("n", [1, 4])
+def test_what_became_of_a_handful_is_not_counted(n):
+    handful = Judged(y=np.ones(n), risk=np.full(n, 0.6), weights=np.ones(n))
+    found = flag_rates(handful, honest(500, seed=8), 0.5)
+    assert (found["cases"], found["known"]) == (n, n)
+    assert found["flagged"] is found["events"] is found["false_flags"] is None
+    few_known = Judged(y=np.r_[np.ones(n), np.full(30, np.nan)], risk=np.full(30 + n, 0.6),
+                       weights=np.r_[np.ones(n), np.zeros(30)])  # fmt: skip
+    found = flag_rates(few_known, honest(500, seed=8), 0.5)
+    assert found["flagged"] == 30 + n
+    assert found["events"] is found["false_flags"] is None
+
+
 def test_a_risk_at_the_threshold_is_flagged():
     group = Judged(y=np.zeros(40), risk=np.full(40, 0.3), weights=np.ones(40))
     assert flag_rates(group, group, 0.3)["flagged"] == 40

@@ -160,3 +160,48 @@ def test_weights_add_up_to_the_number_of_cases_in_large_samples():
 
 def test_work_in_threads_keeps_its_order():
     assert in_threads(lambda x: x * x, range(50), "squares") == [x * x for x in range(50)]
+
+
+def test_who_is_censored_on_the_day_of_an_event_was_still_at_risk():
+    days, y = np.array([400.0, 400.0, 730.0, 730.0]), np.array([np.nan, 1.0, 0.0, 0.0])
+    np.testing.assert_allclose(censoring_weights(days, y, horizon_days=730), [0, 1, 4 / 3, 4 / 3])
+
+
+def test_a_case_that_was_never_seen_again_is_censored_at_once():
+    rng = np.random.default_rng(7)
+    event, leaves = rng.exponential(1000, 4000), rng.uniform(0, 1500, 4000)
+    days = np.minimum(event, leaves)
+    y = np.where((event <= leaves) & (event <= 730), 1.0, np.where(days >= 730, 0.0, np.nan))
+    never_seen = rng.random(4000) < 0.3
+    days, y = np.where(never_seen, np.nan, days), np.where(never_seen, np.nan, y)
+    weights = censoring_weights(days, y, 730)
+    assert np.average(np.nan_to_num(y), weights=weights) == pytest.approx(1 - np.exp(-0.73), abs=0.025)
+    assert weights.tolist() == censoring_weights(np.nan_to_num(days), y, 730).tolist()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dust", [0.0, 1e-12])
+def test_a_margin_that_is_one_in_each_fold_knows_nothing_and_warns_nobody(dust):
+    rng = np.random.default_rng(8)
+    folds = np.arange(500) % 5
+    y = (rng.random(500) < 0.3).astype(float)
+    found = fitted_recalibration(-1 + 0.01 * folds + dust * rng.random(500), y, np.ones(500), folds)
+    assert found.slope == 0
+    assert 1 / (1 + np.exp(-found.intercept)) == pytest.approx(y.mean())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_fold_without_an_event_says_nothing_of_the_slope():
+    rng = np.random.default_rng(9)
+    folds, margin = np.arange(2000) % 4, rng.normal(-1, 1, 2000)
+    y = (rng.random(2000) < 1 / (1 + np.exp(-margin))).astype(float)
+    y[folds == 3] = 0
+    rest = folds < 3
+    whole = fitted_recalibration(margin, y, np.ones(2000), folds)
+    assert whole.slope == fitted_recalibration(margin[rest], y[rest], np.ones(rest.sum()), folds[rest]).slope
+
+
+def test_events_of_one_fold_alone_cannot_be_learned(development):
+    y = ((development.folds == 1) & (np.arange(len(development.y)) < 400)).astype(float)
+    with pytest.raises(OutcomeError, match="so do the cases outside it"):
+        dataclasses.replace(development, y=y)

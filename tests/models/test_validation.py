@@ -130,9 +130,13 @@ def test_a_centre_of_one_class_or_three_cases_is_listed_and_not_estimable(develo
     )[RECIPE]
     assert found["centres"]["K8"]["cases"] == 3
     assert found["centres"]["K8"]["metrics"]["calibration_slope"]["estimate"] is None
-    assert "at least 5 are needed" in found["centres"]["K8"]["metrics"]["calibration_slope"]["reason"]
+    assert found["centres"]["K8"]["events"] is None
+    for metric in found["centres"]["K8"]["metrics"].values():
+        assert metric["reason"] == "only 3 cases; at least 5 are needed"
+        assert metric["estimate"] is None
     assert found["centres"]["K9"]["metrics"]["auroc"]["reason"] == "no case has the outcome"
     assert found["heterogeneity"]["auroc"]["centres"] == 4
+    assert "K9: no case has the outcome" in found["heterogeneity"]["auroc"]["reason"]
 
 
 def test_where_one_centre_has_nearly_everything_the_others_cannot_be_asked(development, centres, recipe, tmp_path):
@@ -144,7 +148,7 @@ def test_where_one_centre_has_nearly_everything_the_others_cannot_be_asked(devel
     assert found["centres"]["large"]["chosen"] is None
     assert found["centres"]["large"]["metrics"]["auroc"]["reason"].startswith("too little is left without it")
     assert found["centres"]["small"]["chosen"] == "logistic"
-    assert found["heterogeneity"]["auroc"]["reason"] == "1 of 2 centres can be pooled; at least 3 are needed"
+    assert found["heterogeneity"]["auroc"]["reason"].startswith("1 of 2 centres can be pooled; at least 3 are needed")
     save(forest(found, "uneven"), tmp_path / "forest.png")
 
 
@@ -171,3 +175,32 @@ def test_the_forest_names_every_centre_and_why_one_has_no_figure(found):
 def test_what_a_centre_is_asked_is_among_all_measures(left_out):
     assert set(validation.POOLED_OVER_CENTRES) <= set(validation.CENTRE_MEASURES)
     assert set(validation.CENTRE_MEASURES) <= set(pooled_metrics(left_out, RECIPE, thresholds=[], seed=1))
+
+
+def test_events_of_a_centre_are_its_cases_with_the_outcome(found, development, centres):
+    for centre, row in found[RECIPE]["centres"].items():
+        assert row["events"] == development.y[centres == centre].sum() != (centres == centre).sum() / 2
+
+
+def with_events_elsewhere(development, in_small: np.ndarray):
+    """Cases of two centres: in the one these have the outcome, in the other every second one."""
+    n = len(development.y)
+    centres = np.where(np.arange(n) < 600, "one", "other")
+    y = np.where(np.arange(n) < 600, 0.0, np.arange(n) // 8 % 2)
+    y[in_small] = 1.0
+    patients = np.array([f"P{i}" for i in range(n)])
+    return dataclasses.replace(development, y=y, patients=patients, folds=np.arange(n) % 4), centres
+
+
+def test_a_centre_without_which_all_events_are_in_one_fold_is_refused(development, recipe):
+    data, centres = with_events_elsewhere(development, np.arange(0, 48, 4))
+    left_out = leave_one_centre_out(data, centres, recipe, learners=LEARNERS, threads=1)
+    reason = "too little is left without it: 12 cases with the outcome, 588 without, for 4 folds"
+    assert left_out.refused == {"other": reason}
+
+
+def test_events_that_are_uneven_over_the_folds_are_learned_from(development, recipe):
+    data, centres = with_events_elsewhere(development, np.r_[np.arange(0, 32, 4), 1, 2, 3])
+    left_out = leave_one_centre_out(data, centres, recipe, learners=LEARNERS, threads=1)
+    assert left_out.refused == {}
+    assert np.isfinite(left_out.log_odds[RECIPE]).all()

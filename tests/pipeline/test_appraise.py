@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ import yaml
 from features.errors import FileFormatError, LeakError, OutcomeError
 from features.predictors import candidate_predictors
 from models import carrying
+from models.training import Development
 from pipeline import paths
+from pipeline.appraisal_facts import unknown_share
 from pipeline.development import carried, development
 from pipeline.files import read_cases, read_json, read_table, write_table
 from pipeline.params import Params, load_params
@@ -236,3 +239,48 @@ def test_an_outcome_that_was_not_appraised_is_refused_by_name(appraised, monkeyp
     monkeypatch.chdir(appraised)
     with pytest.raises(FileFormatError, match=r"learners\.json does not name worse_12m"):
         carried("worse_12m")
+
+
+def test_shuffled_outcomes_that_cannot_be_learned_from_are_not_estimable(predictor_data):
+    """One of two folds is tiny: shuffled, nearly always every event lies in the other."""
+    data, predictors = predictor_data(np.repeat([0, 1], [196, 4]), np.r_[0, 1, 196, 197])
+    found = appraise.shuffled_auroc(data, "logistic", predictors, {"C": [0.1]}, seed=1)
+    assert found.estimate is None
+    assert "fell into one fold" in found.reason
+
+
+def test_few_events_in_every_fold_do_not_stop_the_guard(predictor_data):
+    data, predictors = predictor_data(np.arange(300) % 5, np.arange(10))
+    for seed in range(8):
+        found = appraise.shuffled_auroc(data, "logistic", predictors, {"C": [0.1]}, seed=seed)
+        assert found.estimate is not None or found.reason == "every case has the same risk"
+
+
+@pytest.fixture
+def predictor_data():
+    """Cases with two predictors that mean nothing, in these folds and with these events."""
+    predictors = [p for p in candidate_predictors(OUTCOME, 40) if p.form == "linear"][:2]
+
+    def made(folds, events):
+        n, rng = len(folds), np.random.default_rng(3)
+        X = pd.DataFrame({p.name: rng.random(n) for p in predictors})
+        y = np.isin(np.arange(n), events).astype(float)
+        return Development(OUTCOME, X, y, np.ones(n), np.arange(n).astype(str), folds), predictors
+
+    return made
+
+
+def test_every_outcome_that_nothing_may_learn_is_said_at_once(monkeypatch):
+    def refused(files, params, outcome, found):
+        raise OutcomeError(f"{outcome}: nothing")
+
+    monkeypatch.setattr(appraise, "appraised", refused)
+    outcomes = ["failure_12m", "worse_12m"]
+    params = SimpleNamespace(train=SimpleNamespace(outcomes=outcomes))
+    with pytest.raises(OutcomeError, match="failure_12m: nothing\nworse_12m: nothing"):
+        appraise.all_appraised(None, params, dict.fromkeys(outcomes))
+
+
+def test_a_case_whose_horizon_is_not_over_was_not_lost():
+    sets = pd.Series(["development"] * 3 + ["temporal"] + ["withheld"] * 4)
+    assert unknown_share(pd.Series([True, False, False, False] + [True] * 4), sets) == 0.25

@@ -8,8 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.outcomes import OutcomeParams
+from features.outcomes import DAYS_PER_MONTH, OutcomeParams, is_defined
+from models.censoring import censoring_weights
 from models.comparison import paired_differences
+from pipeline import paths
+from pipeline import tested as test_cases
+from pipeline.files import write_table
 from pipeline.stages import evaluate
 from pipeline.stages.evaluate import CENSORING, PLAIN, RESPONSE, Cohort
 
@@ -20,6 +24,12 @@ PARAMS = SimpleNamespace(
     train=SimpleNamespace(outcomes=OUTCOMES, max_parameters={REPORTED: 6, EVENT: 6}),
     evaluate=SimpleNamespace(thresholds=[0.1, 0.3], seed=1, response_percentiles=[1.0, 99.0]),
 )
+
+
+def nobody_reoperated(cases: pd.DataFrame) -> pd.DataFrame:
+    return cases.assign(reoperation_date=pd.NaT, death_date=pd.NaT).astype(
+        {"reoperation_date": "datetime64[ns]", "death_date": "datetime64[ns]"}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +56,7 @@ def cohort() -> Cohort:
         index=index,
     )
     split = pd.DataFrame({"patient_id": [f"P{i // 2:05d}" for i in range(n)], "set": "temporal"}, index=index)
-    return Cohort(cases, cases[[]], labels, split)
+    return Cohort(cases, cases[[]], labels, split, nobody_reoperated(cases))
 
 
 def predictions(cohort: Cohort, outcome: str, *learners: str) -> pd.DataFrame:
@@ -122,19 +132,21 @@ def test_a_learner_with_risks_for_some_cases_is_compared_on_those(cohort):
 
 
 def test_what_was_withheld_is_told_by_why():
-    index = pd.Index([f"C{i}" for i in range(8)], name="case_id")
-    sets = ["development"] * 4 + ["withheld", "withheld", "temporal", "withheld"]
-    years = [2018] * 4 + [2018, 2019, 2020, 2021]
+    index = pd.Index([f"C{i:02d}" for i in range(37)], name="case_id")
+    sets = ["development"] * 16 + ["withheld"] * 16 + ["temporal"] + ["withheld"] * 4
+    years = [2018] * 16 + [2018, 2019] * 8 + [2020] + [2021] * 4
     cases = pd.DataFrame({"index_date": [pd.Timestamp(year, 5, 1) for year in years]}, index=index)
-    labels = pd.DataFrame({REPORTED: [0, 0, 1, np.nan, 1, 1, 0, 1]}, index=index)
-    found = evaluate.withheld(REPORTED, Cohort(cases, cases[[]], labels, pd.DataFrame({"set": sets}, index=index)))
+    labels = pd.DataFrame({REPORTED: [0, 0, 1, np.nan] * 4 + [1] * 16 + [0] + [1] * 4}, index=index)
+    split = pd.DataFrame({"set": sets}, index=index)
+    found = evaluate.withheld(REPORTED, Cohort(cases, cases[[]], labels, split, cases))
     counts = {name: (part["cases"], part["known"], part["prevalence"]["estimate"]) for name, part in found.items()}
     assert counts == {
-        "development": (4, 3, pytest.approx(1 / 3)),
-        "earlier_cases": (2, 2, 1.0),
-        "later_cases": (1, 1, 1.0),
-        "with_earlier_cases": (6, 5, pytest.approx(0.6)),
+        "development": (16, 12, pytest.approx(1 / 3)),
+        "earlier_cases": (16, 16, 1.0),
+        "later_cases": (4, 4, None),
+        "with_earlier_cases": (32, 28, pytest.approx(20 / 28)),
     }
+    assert found["later_cases"]["prevalence"]["reason"] == "only 4 cases; at least 5 are needed"
 
 
 def test_the_summary_has_a_few_figures_of_each_learner_and_none_that_is_not_there():
@@ -146,3 +158,63 @@ def test_the_summary_has_a_few_figures_of_each_learner_and_none_that_is_not_ther
     assert found["logistic"]["temporal"] == dict.fromkeys(
         ("auroc", "brier_score", "calibration_intercept", "calibration_slope", "net_benefit_30"), 0.1235
     )
+
+
+def test_reoperated_cases_are_as_many_under_the_weights_as_they_are(cohort):
+    """Whoever answers, a reoperation that counts as failure is known: such cases do not stand for those lost."""
+    rng = np.random.default_rng(11)
+    reoperated = pd.Series(rng.random(len(cohort.cases)) < 0.12, index=cohort.cases.index)
+    dates = cohort.cases["index_date"].where(~reoperated, cohort.cases["index_date"] + pd.Timedelta(days=90))
+    record = cohort.record.assign(reoperation_date=dates.where(reoperated))
+    labels = cohort.labels.assign(**{REPORTED: cohort.labels[REPORTED].mask(reoperated, 1.0)})
+    failed = OutcomeParams(baseline_floor=10.0, reoperation="failed")
+    params = SimpleNamespace(
+        cohort=SimpleNamespace(outcomes={REPORTED: failed}), train=PARAMS.train, evaluate=PARAMS.evaluate
+    )
+    spoilt = cohort._replace(record=record, labels=labels)
+    weights, response = evaluate.response_weights(REPORTED, spoilt, "temporal", params)
+    asked = reoperated[weights.index]
+    assert np.average(asked, weights=weights) == pytest.approx(asked.mean(), abs=1e-9)
+    known = labels.loc[weights.index, REPORTED].notna()
+    assert asked[known].mean() > asked.mean() + 0.03
+    assert response["settled_by_event"] == reoperated.sum()
+    assert len(weights) == ((cohort.cases["odi"] >= 10) | reoperated).sum()
+
+
+def test_whether_an_outcome_is_defined_is_asked_of_its_rule():
+    """A percentage of nothing is undefined whatever the floor; a state needs no baseline at all."""
+    cases = pd.DataFrame({"odi": [0.0, 5.0, 40.0, np.nan], "diagnosis": "disc_herniation"})
+    free, floored = OutcomeParams(), OutcomeParams(baseline_floor=10.0)
+    assert is_defined(cases, REPORTED, free).tolist() == [False, True, True, False]
+    assert is_defined(cases, REPORTED, floored).tolist() == [False, False, True, False]
+    assert is_defined(cases, "unacceptable_12m", floored).all()
+
+
+def test_each_test_set_knows_its_own_censoring(cohort, elsewhere):
+    """In one of two sets nobody is censored: its cases weigh 1, and those of the other stand for their own alone."""
+    is_whole = (cohort.split["patient_id"] < "P00600").to_numpy()
+    y, days = cohort.labels[EVENT], cohort.labels[f"{EVENT}_days"]
+    labels = pd.DataFrame({EVENT: y.mask(is_whole & y.isna(), 0.0), f"{EVENT}_days": days.mask(is_whole, 731.0)})
+    split = cohort.split.assign(set=np.where(is_whole, "geographic", "temporal"))
+    spoilt = cohort._replace(labels=labels, split=split)
+    alone = censoring_weights(days[~is_whole].to_numpy(), y[~is_whole].to_numpy(), 24 * DAYS_PER_MONTH)
+    found = evaluate.with_weights(predictions(spoilt, EVENT, "logistic"), EVENT, spoilt).set_index("case_id")["weight"]
+    assert (found[cohort.cases.index[is_whole]] == 1).all()
+    assert found[cohort.cases.index[~is_whole & y.notna()]].tolist() == alone[alone > 0].tolist()
+    write_table(labels, paths.OUTCOMES)
+    in_sets = test_cases.Tested(cohort.cases, cohort.features, split["set"].to_numpy(), split["patient_id"].to_numpy())
+    _, weights = test_cases.known_outcomes(EVENT, in_sets)
+    assert (weights[is_whole] == 1).all()
+    assert weights[~is_whole].tolist() == alone.tolist()
+
+
+def test_a_group_of_a_handful_has_no_figure(cohort):
+    rows = predictions(cohort, EVENT, "logistic", "published")
+    rows["diagnosis"] = np.where(rows["case_id"].isin(sorted(set(rows["case_id"]))[:3]), "rare", "usual")
+    tested = evaluate.with_weights(rows, EVENT, cohort)
+    rare = evaluate.same_cases(tested, "published", [0.3])["temporal"]["rare"]
+    handful = evaluate.comparisons(tested[tested["diagnosis"] == "rare"], "logistic", [0.3])["temporal"]["published"]
+    figures = [rare["prevalence"], *handful["differences"].values()]
+    figures += [metric for learner in rare["learners"].values() for metric in learner.values()]
+    assert {figure["reason"] for figure in figures} == {"only 3 cases; at least 5 are needed"}
+    assert all(figure["estimate"] is None for figure in figures)

@@ -24,6 +24,7 @@ from features.predictors import candidate_predictors, predictor_frame
 from models.bundle import Bundle, write_bundle
 from models.censoring import censoring_weights
 from models.encoding import rounded
+from models.experience import SimilarCases, seen_in
 from models.predictor import RiskPredictor
 from models.splitting import split_cases
 from models.subgroups import Judged
@@ -46,6 +47,7 @@ def params(tmp_path_factory) -> Params:
     content = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
     content["train"]["outcomes"] = list(OUTCOMES)
     content["subgroups"]["by"] = [*content["subgroups"]["by"], "bmi_kg_m2"]
+    content["subgroups"]["bands"]["bmi_kg_m2"] = [25.0, 30.0]
     path = tmp_path_factory.mktemp("params") / "params.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return load_params(path)
@@ -102,6 +104,8 @@ def train(params, outcome, predictors, cases, features, labels, split) -> None:
         outcome=outcome, outcome_label="", horizon_months=horizon_months(outcome), learner="logistic",
         hyperparameters={}, provenance="virtual", predictors=learned.predictors, recalibration=learned.recalibration,
         builder_params=dataclasses.asdict(params.derive), development={}, model=learned.model, refits=learned.refits,
+        seen=seen_in(data.X, learned.predictors),
+        similar=SimilarCases.learned(learned.model.contributions(data.X)[1], data.y, data.weights),
     )  # fmt: skip
     write_bundle(bundle, paths.learner_folder(outcome, "logistic"))
     write_json({"chosen": "logistic", "learners": {"logistic": {}}}, paths.choice(outcome))
@@ -183,7 +187,10 @@ def test_groups_of_a_variable_make_up_the_set(run):
         found = rows(run(subgroups), "failure_12m", set_name)
         whole = found[found["variable"] == "all"].iloc[0]
         for variable, part in found[found["variable"] != "all"].groupby("variable"):
-            assert (part["cases"].sum(), part["events"].sum()) == (whole["cases"], whole["events"]), variable
+            assert part["cases"].sum() == whole["cases"], variable
+            untold = part.loc[part["events"].isna(), "cases"]
+            assert (untold < 5).all()
+            assert 0 <= whole["events"] - part["events"].sum() <= untold.sum(), variable
 
 
 def test_a_column_that_the_cohort_lacks_is_skipped_with_the_reason(run):
@@ -208,7 +215,7 @@ def test_flag_rates_are_those_of_the_risks_and_say_why_where_there_is_none(run, 
     assert found["flagged"].item() == (risk >= 0.3).sum()
     assert found["cases"].item() == len(female) > found["known"].item()
     handful = rates.query("group == @SPOILT")
-    assert handful["flagged_share"].isna().all()
+    assert handful[["flagged_share", "flagged", "events", "false_flags"]].isna().all(axis=None)
     assert (handful["flagged_share_reason"] == "only 3 cases; at least 20 are needed").all()
 
 
@@ -248,6 +255,20 @@ def test_a_set_without_a_known_outcome_is_told_and_no_crash(study, params):
     none = np.zeros(0)
     for value in completeness.level_metrics(none, none, none, 0.3).values():
         assert value.reason == "there are no cases"
+
+
+def test_a_group_is_set_against_all_the_others_without_itself():
+    index = pd.Index([f"C{place}" for place in range(200)], name="case_id")
+    is_female = np.arange(200) < 120
+    judged = Judged(y=np.arange(200) % 2.0, risk=np.where(is_female, 0.5, 0.1), weights=np.ones(200))
+    groups = [subgroups.grouping(pd.DataFrame({"sex": np.where(is_female, "female", "male")}, index=index), "sex")]
+    for row in subgroups.flag_rows("temporal", index, judged, groups, [0.3]):
+        assert row["flagged_share_difference"] == (1.0 if row["group"] == "female" else -1.0)
+
+
+def test_a_level_of_a_handful_has_no_figure():
+    handful = completeness.level_metrics(np.array([0.0, 1.0, 0.0]), np.array([0.2, 0.3, 0.4]), np.ones(3), 0.3)
+    assert {value.reason for value in handful.values()} == {"only 3 cases; at least 5 are needed"}
 
 
 # ---- completeness ------------------------------------------------------------------------------------

@@ -100,6 +100,8 @@ def evaluated(tmp_path, monkeypatch):
     )
     write_table(split, paths.SPLIT)
     write_table(cases, paths.COHORT_CASES)
+    never = pd.Series(pd.NaT, index=cases.index, dtype="datetime64[ns]")
+    write_table(cases.assign(reoperation_date=never, death_date=never), paths.INGESTED_CASES)
     write_table(cases[[]], paths.FEATURES)
     write_table(pd.DataFrame(dict.fromkeys(outcomes, about["y_true"])), paths.OUTCOMES)
     evaluate.run(small_params(outcomes))
