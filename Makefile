@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 # Hospitals' networks often have a certificate of their own: trust what the machine trusts.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help setup repro worth test check format bench docs lock clean
+.PHONY: help setup repro worth serve test check format bench docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ repro: $(STAMP)  ## The whole pipeline: registry, ..., report, registered models
 worth: $(STAMP)  ## What the clinical builders are worth, in worlds of known effect: some minutes
 	dvc repro pipeline/experiments/dvc.yaml
 
+serve: $(STAMP)  ## Page and service for the next patient, on this machine alone
+	backcast serve
+
 test: $(STAMP)  ## The whole test suite
 	pytest -n 2 --dist loadgroup
 
@@ -49,8 +52,9 @@ format: $(STAMP)  ## Let ruff format and mend
 	ruff format .
 	ruff check --fix .
 
-bench: $(STAMP)  ## What it costs: features of a million cases, one prediction
+bench: $(STAMP)  ## What it costs: features of a million cases, one prediction, the service beside mlflow models serve
 	python -m tests.bench
+	python -m tests.bench_service
 
 docs: $(STAMP)  ## The reference pages that are made from tables
 	backcast reference docs

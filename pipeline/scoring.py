@@ -30,6 +30,7 @@ from pipeline.files import write_text, written_whole
 from pipeline.intake import checked_records
 from pipeline.params import IngestParams
 
+NO_CHAMPION = "No model is registered as champion. Make them with `make repro`, or name --model."
 SLICE = 2_000
 """Cases a step of the progress bar."""
 
@@ -68,13 +69,9 @@ def loaded_models(names: Sequence[str]) -> Iterator[list[LoadedModel]]:
         If a model is damaged or was made with other code.
     """
     with tempfile.TemporaryDirectory() as scratch, tracking.store() as client:
-        uris = list(names) or [
-            f"models:/{tracking.model_name(outcome)}/{version.version}"
-            for outcome in outcome_names()
-            if (version := tracking.champion(client, outcome))
-        ]
+        uris = uris_or_champions(client, names)
         if not uris:
-            raise TrackingError("No model is registered as champion. Make them with `make repro`, or name --model.")
+            raise TrackingError(NO_CHAMPION)
         models = [_loaded(client, uri, Path(scratch) / str(number)) for number, uri in enumerate(uris)]
         outcomes = [model.predictor.bundle.outcome for model in models]
         if len(set(outcomes)) < len(outcomes):
@@ -84,11 +81,31 @@ def loaded_models(names: Sequence[str]) -> Iterator[list[LoadedModel]]:
         yield models
 
 
+def uris_or_champions(client: tracking.Client, names: Sequence[str]) -> list[str]:
+    """The named models, or the version that is champion of each outcome; empty where there is none."""
+    return list(names) or [
+        f"models:/{tracking.model_name(outcome)}/{version.version}"
+        for outcome in outcome_names()
+        if (version := tracking.champion(client, outcome))
+    ]
+
+
 def _loaded(client: tracking.Client, uri: str, scratch: Path) -> LoadedModel:
+    return LoadedModel(uri, RiskPredictor.load(bundle_folder(client, uri, scratch)))
+
+
+def bundle_folder(client: tracking.Client, uri: str, scratch: Path) -> Path:
+    """The bundle of a named model, fetched where it is registered.
+
+    Raises
+    ------
+    BundleError
+        If it is no folder, or was made with other code; says which version this code made.
+    """
     if not uri.startswith(("models:/", "runs:/")):
         if not Path(uri).is_dir():
             raise BundleError(f"{uri} is neither a bundle folder nor a registered model (models:/name@alias).")
-        return LoadedModel(uri, RiskPredictor.load(Path(uri)))
+        return Path(uri)
     folder = tracking.bundle_of(uri, scratch)
     head = read_head(folder)
     if head["code_sha256"] != code_sha256():
@@ -100,7 +117,7 @@ def _loaded(client: tracking.Client, uri: str, scratch: Path) -> LoadedModel:
             f"{uri} was made with code {head['code_sha256']}, but the code that is loaded here is "
             f"{code_sha256()}. {way_out}"
         )
-    return LoadedModel(uri, RiskPredictor.load(folder))
+    return folder
 
 
 def explained_in_slices(model: LoadedModel, cases: pd.DataFrame, features: pd.DataFrame) -> Explained:

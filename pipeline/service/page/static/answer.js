@@ -38,7 +38,7 @@ function risks(answer, isPlanAlone) {
   const [primary, ...others] = answer.outcomes;
   return [
     isPlanAlone ? h("p", { class: "notice", role: "note" }, h("strong", {}, "Only the plan was changed since the last answer. "), "The two risks do not compare operations: they are risks of different groups of patients, each of whom had an operation that a surgeon chose for them.") : null,
-    headline(primary),
+    headline(primary, answer.completeness),
     sources(answer),
     h("div", { class: "column" }, plan(answer), nextTests(answer)),
     card("pain", "Expected over reported pain", painFigure(answer.picture)),
@@ -49,7 +49,7 @@ function risks(answer, isPlanAlone) {
   ];
 }
 
-function headline(outcome) {
+function headline(outcome, completeness) {
   const { risk, risk_lower: lower, risk_upper: upper, base_rate: base, similar } = outcome;
   const interval = lower === null || upper === null ? "No interval: this model has none." : `${ofHundred(lower)} to ${ofHundred(upper)} of 100`;
   return card(
@@ -62,8 +62,17 @@ function headline(outcome) {
       h("div", {}, h("p", { class: "big-number", "data-announce": "" }, h("b", {}, ofHundred(risk)), h("span", {}, " of 100 patients like this")), h("p", { class: "base-words" }, "Base rate: ", h("b", {}, `${ofHundred(base)} of 100`), " of all who were operated on.")),
       h("div", { class: "crowd" }, people(risk, base), h("p", { class: "legend" }, h("span", { class: "key" }, h("i", { class: "ill" }), "this case"), h("span", { class: "key" }, h("i", { class: "under" }), "base rate"))),
     ),
-    h("dl", { class: "facts" }, fact("95 % interval of the model", interval, "How sure the model is of the group’s risk; not a range of fates."), fact("Similar earlier cases", `${similar.events} of ${similar.cases}`, "had this outcome.")),
+    h("dl", { class: "facts" }, fact("95 % interval of the model", interval, "How sure the model is of the group’s risk; not a range of fates."), fact("Similar earlier cases", `${similar.events} of ${similar.cases}`, "had this outcome."), evidence(outcome, completeness)),
   );
+}
+
+/** How good the risks of records like this one were, in test cases that the model had not seen. */
+function evidence(outcome, completeness) {
+  const sets = Object.values(outcome.evidence ?? {});
+  if (!sets.length) return null;
+  const each = (metric) => sets.map((set) => set.metrics[metric]?.estimate).filter((value) => value != null).map((value) => value.toFixed(2)).join(" and ");
+  const found = [["AUROC", each("auroc")], ["observed over expected", each("observed_to_expected")]].filter(([, values]) => values);
+  return fact("Tested on records like this", found.map(([name, values]) => `${name} ${values}`).join("; "), `(${completeness.label}; ${sets.length} test sets).`);
 }
 
 const fact = (name, value, more) => h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, value), more ? h("span", { class: "small more" }, ` ${more}`) : null));

@@ -1,0 +1,1 @@
+"""The service of a preoperative clinic: the next case in, an explained answer out, and nothing leaves unrecorded."""

@@ -1,0 +1,354 @@
+"""The application: what can be asked, and where each question goes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from features.dictionary import Known
+from features.errors import CaseNotFoundError
+from models.screening import Screener
+from pipeline.prediction_record.errors import RecordError
+from pipeline.prediction_record.reading import Kept, open_record
+from pipeline.prediction_record.store import Receipt, Record
+from pipeline.service import openapi
+from pipeline.service.body import json_of
+from pipeline.service.dictionary_page import dictionary_content
+from pipeline.service.exporter import Exporter
+from pipeline.service.guard import OPEN_TO_ALL, Guard
+from pipeline.service.logs import event, told
+from pipeline.service.problems import (
+    ERASED,
+    INVALID,
+    MISTAKES_LISTED,
+    NOT_FOUND,
+    OF_STATUS,
+    Mistake,
+    ProblemError,
+    invalid,
+    known_problems,
+    problem_response,
+)
+from pipeline.service.request_model import Checked, case_model, checked
+from pipeline.service.screening import all_screened, screened, unrecorded, with_receipt
+from pipeline.service.settings import ServiceSettings
+
+PREDICTION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+LEAST_FREE_BYTES = 10_000_000
+"""Of the disk that holds the record; with less the service says that it is not ready."""
+FIGURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""For a drawing that is opened by itself; nothing in it can act."""
+BODY = (400, 401, 408, 413, 415, 422, 429, 503, 507)
+LOOK = (401, 404, 410, 429)
+
+
+def create_app(settings: ServiceSettings, screener: Screener, record: Record) -> FastAPI:
+    """The service as an ASGI application, over models that are loaded and a record that is open.
+
+    While it runs, its exporter runs beside it.
+    """
+    app = FastAPI(
+        title="Backcast",
+        summary="Which planned operations on the lumbar spine will fail, and why",
+        description="Every case was operated on, so nothing here says that surgery is worse than none.",
+        version="1",
+        docs_url=None,  # both pages load their scripts from another host
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.settings, app.state.screener, app.state.record = settings, screener, record
+    app.add_middleware(Guard, settings=settings)
+    app.add_exception_handler(ProblemError, _as_problem)
+    app.add_exception_handler(HTTPException, _as_known_problem)
+    _add_questions(app)
+    _add_predictions(app)
+    _add_about(app)
+    _add_page(app)
+    made_by_fastapi = app.openapi
+    app.openapi = lambda: _openapi(app, made_by_fastapi)  # type: ignore[method-assign]
+    return app
+
+
+def _openapi(app: FastAPI, made_by_fastapi: Any) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        app.openapi_schema = openapi.with_components(made_by_fastapi(), OPEN_TO_ALL)
+    return app.openapi_schema
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: ServiceSettings = app.state.settings
+    case_model("preoperative")  # made once, before anybody waits
+    exporter = Exporter(settings.record, settings.params.export_seconds) if settings.exports else None
+    if exporter:
+        exporter.start()
+    event("ready", outcomes=len(settings.models), provenance=app.state.screener.provenance)
+    try:
+        yield
+    finally:
+        if exporter:
+            await exporter.stop()
+
+
+def json_response(content: Any) -> Response:
+    body = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(body.encode(), media_type="application/json")
+
+
+async def _as_problem(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, ProblemError)
+    return problem_response(problem, request.state.request_id)
+
+
+async def _as_known_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = OF_STATUS.get(error.status_code, NOT_FOUND)
+    words = {404: "Nothing is at this address.", 405: "See the Allow header."}.get(kind.status, kind.title + ".")
+    problem = ProblemError(kind, words, headers=error.headers)
+    return problem_response(problem, request.state.request_id)
+
+
+# ---- questions -----------------------------------------------------------------------------------
+
+
+async def _json_body(request: Request) -> Any:
+    params = request.app.state.settings.params
+    return await json_of(request, limit=params.body_bytes, seconds=params.body_seconds)
+
+
+def _add_questions(app: FastAPI) -> None:
+    @app.post(
+        "/screen",
+        tags=["screening"],
+        summary="One planned operation: risks with their reasons, sources of the pain, the plan held against them",
+        response_class=Response,
+        openapi_extra=openapi.takes(openapi.of("Case")),
+        responses=openapi.gives(openapi.of("Answer"), "The answer, as it was recorded", *BODY),
+    )
+    async def screen(request: Request) -> Response:
+        found = checked(await _json_body(request))
+        if found.mistakes:
+            raise invalid(found.mistakes, found.unlisted)
+        state = request.app.state
+        return json_response(await screened(state.screener, state.record, found.record))
+
+    most = app.state.settings.params.batch_cases
+
+    @app.post(
+        "/screen/batch",
+        tags=["screening"],
+        summary=f"Up to {most} planned operations; with a mistake in one, none is answered",
+        response_class=Response,
+        openapi_extra=openapi.takes({"type": "array", "minItems": 1, "maxItems": most, "items": openapi.of("Case")}),
+        responses=openapi.gives(openapi.of("BatchAnswer"), "The answers, in the order of the cases", *BODY),
+    )
+    async def screen_batch(request: Request) -> Response:
+        cases = await _checked_cases(await _json_body(request), most, "preoperative")
+        state = request.app.state
+        return json_response({"answers": await all_screened(state.screener, state.record, cases)})
+
+    @app.post(
+        "/outcomes",
+        tags=["follow-up"],
+        summary="What became of cases, attached to their predictions by case_id",
+        response_class=Response,
+        openapi_extra=openapi.takes({"oneOf": [openapi.of("FollowUp"), _list_of("FollowUp", most)]}),
+        responses=openapi.gives(openapi.of("Attached"), "How many predictions have an outcome now", *BODY),
+    )
+    async def outcomes(request: Request) -> Response:
+        body = await _json_body(request)
+        cases = await _checked_cases(body if isinstance(body, list) else [body], most, "follow_up")
+        source = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        return json_response(await asyncio.to_thread(_attached, request.app, cases, source))
+
+
+def _list_of(name: str, most: int) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "maxItems": most, "items": openapi.of(name)}
+
+
+async def _checked_cases(body: Any, most: int, known: Known) -> list[dict[str, Any]]:
+    """Every case of a list; checked in a thread, since mistakes in many cost time."""
+    if not isinstance(body, list) or not 1 <= len(body) <= most:
+        what = f"A list of 1 to {most} cases is expected."
+        raise ProblemError(INVALID, what, [Mistake(pointer="#", name=None, rule="not_a_list", detail=what)])
+    found = await asyncio.to_thread(_all_checked, body, known)
+    mistakes = [mistake for one in found for mistake in one.mistakes]
+    if mistakes:
+        raise invalid(mistakes, sum(one.unlisted for one in found))
+    return [one.record for one in found]
+
+
+def _all_checked(body: list[Any], known: Known) -> list[Checked]:
+    """Each case checked, until there are more mistakes than are listed."""
+    found, count = [], 0
+    for place, case in enumerate(body):
+        found.append(checked(case, f"#/{place}", known))
+        count += len(found[-1].mistakes)
+        if count > MISTAKES_LISTED:
+            break
+    return found
+
+
+def _attached(app: FastAPI, cases: list[dict[str, Any]], source: str) -> dict[str, int]:
+    from pipeline.service.followup import attached  # its check of tables takes long to load, and is seldom needed
+
+    state = app.state
+    try:
+        return asdict(attached(state.record, cases, state.settings.outcomes, source))
+    except RecordError as error:
+        event("the record refused outcomes", logging.ERROR, **told(error))
+        raise unrecorded(error) from None
+
+
+# ---- predictions ---------------------------------------------------------------------------------
+
+
+def _add_predictions(app: FastAPI) -> None:
+    @app.get(
+        "/predictions/{prediction_id}",
+        tags=["screening"],
+        summary="A past answer, as it was given, with what was attached to it since",
+        response_class=Response,
+        responses=openapi.gives(openapi.of("Answer"), "The answer", *LOOK),
+    )
+    async def prediction(request: Request, prediction_id: str) -> Response:
+        entries = await asyncio.to_thread(_entries, request.app.state.settings.record, prediction_id)
+        return json_response({**_answer(entries), "later": [_later(kept) for kept in entries[1:]]})
+
+    @app.get(
+        "/predictions/{prediction_id}/figure.svg",
+        tags=["screening"],
+        summary="Expected over reported pain on a body, with the lesions and the plan",
+        response_class=Response,
+        responses=openapi.gives({"type": "string"}, "A drawing, as image/svg+xml", *LOOK),
+    )
+    async def figure(request: Request, prediction_id: str) -> Response:
+        drawing = await asyncio.to_thread(_figure, request.app.state.settings.record, prediction_id)
+        headers = {"Content-Security-Policy": FIGURE_POLICY}
+        return Response(drawing.encode(), media_type="image/svg+xml", headers=headers)
+
+
+def _entries(record: Path, prediction_id: str) -> list[Kept]:
+    """A prediction that has its content, and what was attached to it."""
+    missing = ProblemError(NOT_FOUND, "The record has no such prediction. Check the prediction_id.")
+    if not PREDICTION_ID.fullmatch(prediction_id):
+        raise missing
+    try:
+        with open_record(record) as reader:
+            entries = reader.entries_of(prediction_id)
+    except CaseNotFoundError:
+        raise missing from None
+    except RecordError as error:
+        event("the record cannot be read", logging.ERROR, **told(error))
+        raise unrecorded(error) from None
+    if entries[0].content is None:
+        raise ProblemError(ERASED, "That it was made is still in the record; what it said is not.")
+    return entries
+
+
+def _answer(entries: list[Kept]) -> dict[str, Any]:
+    first = entries[0]
+    assert first.content is not None
+    entry = first.entry
+    receipt = Receipt(entry.prediction_id, entry.sequence, entry.made_at, entry.sha256)
+    return with_receipt(first.content["answer"], receipt)
+
+
+def _later(kept: Kept) -> dict[str, Any]:
+    return {"kind": kept.entry.kind, "made_at": kept.entry.made_at, "content": kept.content}
+
+
+def _figure(record: Path, prediction_id: str) -> str:
+    from models.body_figure import body_figure
+    from models.screening import picture_of
+
+    return body_figure(picture_of(_answer(_entries(record, prediction_id))["picture"]), "Pain expected and reported")
+
+
+# ---- about the service ---------------------------------------------------------------------------
+
+
+def _add_about(app: FastAPI) -> None:
+    anything: dict[str, Any] = {"type": "object"}
+
+    @app.get("/health", tags=["service"], response_class=Response, responses=openapi.gives(anything, "It lives"))
+    async def health() -> Response:
+        return json_response({"status": "alive"})
+
+    @app.get(
+        "/ready", tags=["service"], response_class=Response, responses=openapi.gives(anything, "It can answer", 503)
+    )
+    async def ready(request: Request) -> Response:
+        state = request.app.state
+        if not await asyncio.to_thread(_can_record, state.settings.record):
+            raise ProblemError(OF_STATUS[503], "The disk that holds the record is full, or may not be written.")
+        return json_response({"status": "ready", "outcomes": [p.bundle.outcome for p in state.screener.predictors]})
+
+    @app.get("/models", tags=["service"], response_class=Response, responses=openapi.gives(anything, "Served", 401))
+    async def models(request: Request) -> Response:
+        return json_response({"models": _models(request.app)})
+
+    @app.get("/dictionary", tags=["service"], response_class=Response, responses=openapi.gives(anything, "Variables"))
+    async def dictionary() -> Response:
+        return json_response(dictionary_content())
+
+    @app.get("/problems", tags=["service"], response_class=Response, responses=openapi.gives(anything, "Their kinds"))
+    async def problems() -> Response:
+        return json_response({"problems": known_problems()})
+
+
+def _can_record(record: Path) -> bool:
+    """Whether there is room, and leave to write; asked without opening the file.
+
+    The system drops all locks that a process has on a file when the process closes it once, and SQLite's
+    would be among them.
+    """
+    return os.access(record, os.W_OK) and shutil.disk_usage(record.parent).free >= LEAST_FREE_BYTES
+
+
+def _models(app: FastAPI) -> list[dict[str, Any]]:
+    """What is served: enough to find each model again, and what it is based on."""
+    screener = app.state.screener
+    return [
+        {
+            "outcome": predictor.bundle.outcome,
+            "label": predictor.bundle.outcome_label,
+            "horizon_months": predictor.bundle.horizon_months,
+            "uri": uri,
+            "sha256": predictor.sha256,
+            "learner": predictor.bundle.learner,
+            "explanation": predictor.bundle.model.explanation,
+            "provenance": predictor.bundle.provenance,
+            "development": dict(predictor.bundle.development),
+            "predictors": len(predictor.names),
+        }
+        for predictor, uri in zip(screener.predictors, screener.uris, strict=True)
+    ]
+
+
+def _add_page(app: FastAPI) -> None:
+    """The screening page at the root, with its scripts."""
+    from starlette.staticfiles import StaticFiles
+
+    from pipeline.service.page.render import STATIC, screening_page
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        is_virtual = app.state.screener.provenance == "virtual"
+        return Response(screening_page(is_virtual).encode(), media_type="text/html")

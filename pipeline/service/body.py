@@ -1,0 +1,82 @@
+"""The body of a request: read within a limit of bytes and of time, and taken apart as strict JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from pipeline.service.problems import BAD_JSON, SLOW, TOO_LARGE, WRONG_TYPE, ProblemError
+
+
+async def json_of(request: Request, *, limit: int, seconds: float) -> Any:
+    """The JSON value of a body.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes that it may have; what comes after them is not read.
+    seconds : float
+        In which it must arrive.
+
+    Raises
+    ------
+    ProblemError
+        415 for another content type, 413 beyond the limit, 408 when it takes too long, 400 for what is no
+        JSON: text that is not UTF-8, a name given twice, NaN or infinity, brackets within brackets without end.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ProblemError(WRONG_TYPE, "Send the record as JSON, with the header Content-Type: application/json.")
+    try:
+        async with asyncio.timeout(seconds):
+            raw = await _bytes_of(request, limit)
+    except TimeoutError:
+        raise ProblemError(SLOW, f"The body did not arrive within {seconds:g} seconds. Send it again.") from None
+    except ClientDisconnect:
+        raise ProblemError(BAD_JSON, "The body ended early.") from None
+    return parsed(raw)
+
+
+async def _bytes_of(request: Request, limit: int) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def too_large(limit: int) -> ProblemError:
+    return ProblemError(TOO_LARGE, f"The body may have {limit:,} bytes. Send fewer cases at once.")
+
+
+def parsed(raw: bytes) -> Any:
+    """Strict JSON: each name once, and no number that JSON does not have."""
+    try:
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_each_name_once, parse_constant=_refuse_constant)
+    except ProblemError:
+        raise
+    except UnicodeDecodeError:
+        raise ProblemError(BAD_JSON, "The body is not UTF-8.") from None
+    except RecursionError:
+        raise ProblemError(BAD_JSON, "The body is nested too deeply. A record is one flat object.") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ProblemError(BAD_JSON, f"The body is no JSON: see {where}.") from None
+    except ValueError:
+        raise ProblemError(BAD_JSON, "The body holds a number with too many digits.") from None
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ProblemError(BAD_JSON, "A name stands twice in one object, so its value is not certain. Send it once.")
+    return content
+
+
+def _refuse_constant(_: str) -> None:
+    raise ProblemError(BAD_JSON, "NaN and Infinity are no JSON. What is not recorded is left out, or null.")
