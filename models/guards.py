@@ -4,7 +4,7 @@
 |---|---|---|
 | shared patients | a patient stands on both sides of a split (`models.splitting`) | split, appraise, train |
 | own row | a derived feature of a case changes when the other cases are absent | appraise |
-| shadow model | the preoperative columns of a record, all of them, know the outcome | appraise |
+| shadow model | the preoperative columns of a record, all together or one alone, know the outcome | appraise |
 | permuted outcomes | the recipe predicts outcomes that were shuffled | appraise |
 | learned model | a learner's AUROC out of fold is above what registries ever reached | train |
 
@@ -49,6 +49,7 @@ SHADOW_TREES = {
     "n_jobs": 1,
 }
 """Quick, and greedy enough to find one telling column among hundreds; nobody is ever shown its risks."""
+MISSED_ABOVE = 0.025  # how often the lower limit of a 95 % interval lies above what it estimates
 CHANCE_STANDARD_ERRORS = 4.0  # of an AUROC of shuffled outcomes: a false alarm once in 30,000
 
 
@@ -74,13 +75,36 @@ def refuse_leak(
 
 def single_aurocs(X: pd.DataFrame, y: Floats) -> pd.Series:
     """How well each numeric predictor separates the outcome alone, in either direction; best first."""
-    values = {}
+    values = {name: estimate for name, (estimate, _) in _alone(X, y).items()}
+    return pd.Series(values, dtype=float).sort_values(ascending=False, kind="stable")
+
+
+def surest_aurocs(X: pd.DataFrame, y: Floats) -> pd.Series:
+    """The AUROC that each column alone surely reaches among its recorded cases, in either direction; best first.
+
+    The lower limit of its 95 % interval. Few cases prove little, however well they are separated: no limit is
+    above the one that complete separation would give. m disjoint pairs, one case of each class in each, are all
+    in the right order by a chance of AUROC^m; m is the number of cases in the smaller class.
+    """
+    values = {name: limit for name, (_, limit) in _alone(X, y).items()}
+    return pd.Series(values, dtype=float).sort_values(ascending=False, kind="stable")
+
+
+def _alone(X: pd.DataFrame, y: Floats) -> dict[str, tuple[float, float]]:
+    """AUROC of each column alone, turned so that it is at least 0.5, and the lower limit of that."""
+    found = {}
     for name in X.columns:
         numbers = pd.to_numeric(X[name], errors="coerce").to_numpy(dtype=np.float64)
         known = ~np.isnan(numbers)
-        estimate = auroc(y[known], rankdata(numbers[known]) / known.sum()).estimate if known.any() else None
-        values[name] = 0.5 if estimate is None else max(estimate, 1 - estimate)
-    return pd.Series(values, dtype=float).sort_values(ascending=False, kind="stable")
+        pairs = int(min(y[known].sum(), (1 - y[known]).sum()))
+        its = auroc(y[known], rankdata(numbers[known]) / known.sum()) if pairs else None
+        if its is None or its.estimate is None:
+            found[name] = (0.5, 0.5)
+            continue
+        most = MISSED_ABOVE ** (1 / pairs)
+        limit = most if its.lower is None or its.upper is None else max(its.lower, 1 - its.upper)
+        found[name] = (max(its.estimate, 1 - its.estimate), min(limit, most))
+    return found
 
 
 @dataclass(frozen=True)
@@ -88,11 +112,18 @@ class Shadow:
     """What a record's preoperative columns know of an outcome, candidates or not.
 
     `gains` is each column's share of what the trees gained, best first: a column whose mere absence tells the
-    outcome has a share too, though it separates nothing alone.
+    outcome has a share too, though it separates nothing alone. `alone` is what each column surely reaches among
+    its recorded cases (`surest_aurocs`), best first: one that is filled in for a few cases tells the trees little
+    of the others.
     """
 
     auroc: Estimate
     gains: pd.Series
+    alone: pd.Series
+
+    def is_over(self, most: float) -> bool:
+        """Whether all columns together, or one alone among its recorded cases, know more than an honest record."""
+        return (self.auroc.estimate or 0) > most or bool((self.alone > most).any())
 
 
 def shadow_columns(cases: pd.DataFrame) -> pd.DataFrame:
@@ -137,23 +168,36 @@ def shadow_model(X: pd.DataFrame, y: Floats, folds: NDArray[np.intp], *, seed: i
 
     shares = np.mean(in_threads(gains_without, np.unique(folds), what), axis=0)
     gains = pd.Series(shares, index=X.columns, dtype=float).sort_values(ascending=False, kind="stable")
-    return Shadow(auroc=auroc(y, risk), gains=gains)
+    return Shadow(auroc=auroc(y, risk), gains=gains, alone=surest_aurocs(X, y))
 
 
 def shadow_alarm(outcome: str, shadow: Shadow, X: pd.DataFrame, y: Floats, *, most: float) -> str | None:
     """The alarm if a record knows the outcome better than honest records do, naming the columns; else None."""
-    reached = shadow.auroc.estimate
-    if reached is None or reached <= most:
+    if not shadow.is_over(most):
         return None
-    suspects = shadow.gains.head(SUSPECTS_NAMED)
-    alone = single_aurocs(X[list(suspects.index)], y)
-    named = ", ".join(f"{name} ({share:.0%} of the gain, alone {alone[name]:.2f})" for name, share in suspects.items())
     return (
-        f"{outcome}: the preoperative columns of the record predict it with an AUROC of {reached:.2f} out of fold; "
-        f"above {most:g} is a leak until proved otherwise. The most telling columns are {named}. Is one of them filled "
-        f"in after the operation, or for those alone who came back? If not, name the outcome in "
-        f"train.overrule_leak_alarm."
+        f"{outcome}: {'; '.join(_findings(shadow, X, y, most))}; above {most:g} is a leak until proved otherwise. "
+        f"Is one of these columns filled in after the operation, or for those alone who came back? If not, name the "
+        f"outcome in train.overrule_leak_alarm."
     )
+
+
+def _findings(shadow: Shadow, X: pd.DataFrame, y: Floats, most: float) -> list[str]:
+    found = []
+    if shadow.auroc.estimate is not None and shadow.auroc.estimate > most:
+        suspects = shadow.gains.head(SUSPECTS_NAMED)
+        alone = single_aurocs(X[list(suspects.index)], y)
+        named = [f"{name} ({share:.0%} of the gain, alone {alone[name]:.2f})" for name, share in suspects.items()]
+        found.append(
+            f"the preoperative columns of the record predict it with an AUROC of {shadow.auroc.estimate:.2f} out of "
+            f"fold (the most telling columns are {', '.join(named)})"
+        )
+    over = shadow.alone[shadow.alone > most].head(SUSPECTS_NAMED)
+    if len(over):
+        recorded = X[list(over.index)].notna().mean()
+        named = [f"{name} (at least {limit:.2f}, recorded in {recorded[name]:.0%})" for name, limit in over.items()]
+        found.append(f"single columns separate it, among the cases in which they are recorded: {', '.join(named)}")
+    return found
 
 
 def permuted_auroc(

@@ -249,6 +249,32 @@ def drift_reference(cases: Path, out: Path, models: tuple[str, ...], encoding: s
     click.echo(commands.drift_reference(cases, out, models, encoding=encoding, separator=separator))
 
 
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@cli.command()
+@MODEL
+@click.option("--host", help="Address to listen on; any but this machine's own needs a token.  [default: params.yaml]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one.  [default: params.yaml]")
+@STORE
+@click.option("--token-file", type=FILE, help="The token that clients send; BACKCAST_TOKEN may hold it instead.")
+@click.option("--certfile", type=FILE, help="Certificate for TLS, as PEM.")
+@click.option("--keyfile", type=FILE, help="Its key.")
+@click.option("--fetched", is_flag=True, help="Serve the models that were fetched last, without asking MLflow.")
+@click.option("--export/--no-export", "exports", default=True, show_default=True, help="Whether to export to MLflow.")
+def serve(
+    models: tuple[str, ...], host: str | None, port: int | None, store: Path | None, token_file: Path | None,
+    certfile: Path | None, keyfile: Path | None, fetched: bool, exports: bool,
+) -> None:  # fmt: skip
+    """Screen the next patients: page and service, every answer recorded before it leaves."""
+    from pipeline.service import serving
+
+    serving.serve(
+        models, host=host, port=port, store=store, token_file=token_file, certfile=certfile, keyfile=keyfile,
+        is_fetched=fetched, exports=exports,
+    )  # fmt: skip
+
+
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("docs"))
 def reference(folder: Path) -> None:

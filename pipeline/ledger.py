@@ -1,8 +1,9 @@
 """An append-only file of decisions: JSON lines, each with the digest of the one before.
 
 A line that was changed, removed from the middle, put in or moved breaks the chain, and whoever reads it
-says where. Lines cut off at the end leave a whole, shorter chain: their digests stand on the versions in
-MLflow, and every run carries the ledger as it was. Nothing here deletes or rewrites.
+says where. Lines cut off at the end leave a whole, shorter chain, and a chain written anew with other digests
+is whole too: so the digest of a version's last decision stands on the version in MLflow, and stage `register`
+and `backcast promotions` compare. Every run carries the ledger as it was. Nothing here deletes or rewrites.
 
 One writer at a time holds a lock on the file; a line is on the disk before anything is done by it.
 """
@@ -16,9 +17,9 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from features.errors import TrackingError
 
@@ -26,6 +27,14 @@ FIRST = "0" * 64
 """What stands for the digest of the line before the first."""
 OWN = ("line", "previous", "when", "who", "digest")
 """Fields that the ledger itself writes into a line."""
+
+
+class Witness(NamedTuple):
+    """What a version in MLflow says of its last decision: the line of the ledger, and that line's digest."""
+
+    version: str
+    line: str
+    digest: str
 
 
 def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,6 +115,22 @@ def refuse(path: Path, problems: list[str]) -> None:
         raise TrackingError(
             f"{path} is broken: {'; '.join(problems)}. Every run in MLflow carries the ledger as it was "
             f"(ledger/{path.name}): compare, keep the broken file, and put the last whole one in its place."
+        )
+
+
+def refuse_contradictions(path: Path, lines: Sequence[Mapping[str, Any]], witnesses: Sequence[Witness]) -> None:
+    """Raise `TrackingError` with every version in MLflow whose decision the ledger does not hold as it was."""
+    digests = {str(line["line"]): line["digest"] for line in lines}
+    problems = [
+        f"line {its.line}, by which {its.version} was decided, is {'another' if its.line in digests else 'not there'}"
+        for its in witnesses
+        if digests.get(its.line) != its.digest
+    ]
+    if problems:
+        raise TrackingError(
+            f"{path} is not the ledger that the store was decided by: {'; '.join(problems)}. The run of each of these "
+            f"versions carries the ledger as it was (ledger/{path.name}): compare, keep the present file, and put "
+            f"the longest of theirs in its place. Does another checkout write to this store? They need one ledger."
         )
 
 

@@ -20,6 +20,7 @@ import yaml
 
 from features.builders import BuilderParams
 from features.cohort import CohortParams
+from features.dictionary import load_dictionary
 from features.errors import ParamsError
 from features.outcomes import OutcomeParams, outcome_names
 from pipeline import paths
@@ -28,6 +29,8 @@ from pipeline.virtual.parameters import MOST_CASES, RegistryParams
 LEARNERS = ("prevalence", "baseline", "logistic", "xgboost")
 """As in `models.learners`, which costs seconds to import; a test holds the two together."""
 CANDIDATES = ("logistic", "xgboost")
+GROUPING_KEY = "centre_id"
+"""The one key of the record by which cases are grouped."""
 
 
 def _out_of_range(section: str, params: Any, ranges: dict[str, tuple[float, float]]) -> list[str]:
@@ -182,6 +185,12 @@ class EvaluateParams:
         problems = _out_of_range("evaluate", self, {"seed": (0, math.inf)})
         if not self.thresholds or not all(0 < threshold < 1 for threshold in self.thresholds):
             problems.append("evaluate.thresholds must all lie in (0, 1)")
+        printed = [f"{100 * threshold:g} %" for threshold in self.thresholds]  # as the figures at each are named
+        problems += [
+            f"evaluate.thresholds names {name} twice, as it is printed"
+            for name in dict.fromkeys(printed)
+            if printed.count(name) > 1
+        ]
         problems += _unknown("evaluate.main_threshold", self.main_threshold, outcome_names())
         problems += [
             f"evaluate.main_threshold.{outcome} must be one of evaluate.thresholds, got {threshold:g}"
@@ -200,6 +209,11 @@ class SubgroupsParams:
 
     def __post_init__(self) -> None:
         problems = [f"subgroups.by names {name} twice" for name in sorted({n for n in self.by if self.by.count(n) > 1})]
+        problems += [
+            f"subgroups.by names {name}, {reason}"
+            for name in dict.fromkeys(self.by)
+            if (reason := _no_grouping(name, has_bands=name in self.bands))
+        ]
         problems += _unknown("subgroups.bands", self.bands, self.by)
         problems += [
             f"subgroups.bands.{name} must hold numbers that rise, got {ends}"
@@ -207,6 +221,26 @@ class SubgroupsParams:
             if not ends or sorted(set(ends)) != ends
         ]
         _refuse(problems)
+
+
+def _no_grouping(name: str, *, has_bands: bool) -> str | None:
+    """Why cases cannot be grouped by a variable, with or without bands; None where they can.
+
+    A group must be of many: what names a person or a day would write single patients into tables and figures.
+    """
+    variable = load_dictionary().by_name.get(name)
+    if variable is None:
+        closest = load_dictionary().closest(name)
+        return "which the dictionary does not" + (f" (is {closest} meant?)" if closest else "")
+    if variable.identifies:
+        return "which identifies a person"
+    if variable.form == "keys" and name != GROUPING_KEY:
+        return f"a key of the record; the only key that makes groups is {GROUPING_KEY}"
+    if variable.known != "preoperative":
+        return "which is known only after the operation"
+    if variable.type == "number":
+        return None if has_bands else f"a number: say in subgroups.bands.{name} where its bands end"
+    return f"which is no number: leave out subgroups.bands.{name}" if has_bands else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +293,35 @@ class RecordParams:
 
     def __post_init__(self) -> None:
         _refuse([] if self.store.strip() else ["record.store names no file"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceParams:
+    host: str
+    port: int
+    models: str
+    body_bytes: int
+    body_seconds: float
+    batch_cases: int
+    requests_per_second: float
+    burst: int
+    export_seconds: float
+    stop_seconds: int
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "port": (0, 65535),
+            "body_bytes": (10_000, 100_000_000),
+            "body_seconds": (0.1, 600),
+            "batch_cases": (1, 10_000),
+            "requests_per_second": (0.1, math.inf),
+            "burst": (1, math.inf),
+            "export_seconds": (0.1, 86_400),
+            "stop_seconds": (1, 600),
+        }
+        problems = _out_of_range("service", self, ranges)
+        problems += [f"service.{name} is empty" for name in ("host", "models") if not getattr(self, name).strip()]
+        _refuse(problems)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,6 +398,7 @@ class Params:
     explain: ExplainParams
     register: RegisterParams
     record: RecordParams
+    service: ServiceParams
     monitor: MonitorParams
     worth: WorthParams
 

@@ -1,4 +1,7 @@
-"""The ledger of promotions as a table, or one of its lines in full; the chain is checked each time."""
+"""The ledger of promotions as a table, or one of its lines in full.
+
+Each time the chain is checked, and the ledger beside the store is compared with what versions there say of it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from models.metrics import net_benefit_name
 from pipeline import ledger, paths
 
 NONE = "—"
+NOT_COMPARED = "Not compared with the store, so that lines cut off at the end would not be seen:"
 
 
 def promotion_lines(path: Path | None = None, outcome: str | None = None, number: int | None = None) -> Iterator[str]:
@@ -22,8 +26,10 @@ def promotion_lines(path: Path | None = None, outcome: str | None = None, number
     Raises
     ------
     TrackingError
-        After whatever can be shown, if the chain is broken; or if there is no such line.
+        After whatever can be shown, if the chain is broken, if a version in the store was decided by a line that
+        is not there, or if there is no such line.
     """
+    is_of_the_store = path is None
     path = path or paths.promotions()
     lines, problems = ledger.checked(path)
     shown = [line for line in lines if outcome in (None, line["outcome"]) and number in (None, line["line"])]
@@ -35,7 +41,30 @@ def promotion_lines(path: Path | None = None, outcome: str | None = None, number
     ledger.refuse(path, problems)
     if number is not None and not shown:
         raise TrackingError(f"{path} has {len(lines)} lines, and none that is line {number} of what was asked for.")
-    yield f"{path}: {len(lines)} decisions, the chain is whole."
+    compared = comparison_with_store(path, lines) if is_of_the_store else f"{NOT_COMPARED} another ledger was named."
+    yield f"{path}: {len(lines)} decisions, the chain is whole. {compared}"
+
+
+def comparison_with_store(path: Path, lines: list[dict[str, Any]]) -> str:
+    """In words, how many versions in the store agree with the ledger, or why they were not asked.
+
+    Raises
+    ------
+    TrackingError
+        If a version was decided by a line that is not there, or is another.
+    """
+    uri = paths.store_uri()
+    if uri.startswith(paths.SQLITE) and not Path(uri.removeprefix(paths.SQLITE)).exists():
+        return f"{NOT_COMPARED} there is no store beside it."
+    from pipeline import tracking  # costs seconds
+
+    try:
+        with tracking.store() as client:
+            witnesses = tracking.ledger_witnesses(client)
+    except TrackingError as error:
+        return f"{NOT_COMPARED} {error}"
+    ledger.refuse_contradictions(path, lines, witnesses)
+    return f"Versions in the store that agree with it: {len(witnesses)}."
 
 
 def table(lines: list[dict[str, Any]]) -> str:

@@ -26,6 +26,8 @@ ENDINGS = {
     "i_squared": "_i_squared",
 }
 """How each part of a figure is named in a run."""
+VIRTUAL = "virtual"
+"""The provenance of cases that are nobody."""
 SAID_BY_NET_BENEFIT = "interventions_avoided"
 """A multiple of the net benefit at the same threshold: among differences it would say the same twice."""
 
@@ -83,11 +85,15 @@ def _told_once(differences: Mapping[str, Mapping[str, Any]]) -> dict[str, Mappin
     return {name: value for name, value in differences.items() if not name.startswith(SAID_BY_NET_BENEFIT)}
 
 
-def run_files(outcome: str) -> dict[str, Path]:
-    """Files of a run by the name each keeps there; what a study has not made is left out."""
-    report, explain = paths.REPORT.parent, paths.EXPLAIN / outcome
+def run_files(outcome: str, provenance: str) -> dict[str, Path]:
+    """Files of a run by the name each keeps there; what a study has not made is left out.
+
+    Tracking has no authentication. What shows a single case (waterfalls, sources of the pain, the report with
+    its examples) goes there of the virtual registry alone, whose cases are nobody; of any other, it stays at home.
+    """
+    report = paths.REPORT.parent
     wanted = {
-        **{f"pictures/{path.name}": path for path in sorted(explain.glob("*.png"))},
+        "pictures/importance.png": paths.EXPLAIN / outcome / "importance.png",
         "pictures/performance.png": report / f"{outcome}.png",
         "pictures/internal_external.png": paths.forest(outcome),
         "pictures/subgroups.png": paths.subgroup_forest(outcome),
@@ -97,7 +103,13 @@ def run_files(outcome: str) -> dict[str, Path]:
         "figures/weighted.json": paths.WEIGHTED,
         "figures/internal_external.json": paths.internal_external(outcome),
         "choice/choice.json": paths.choice(outcome),
-        "report/report.html": paths.REPORT,
         **{f"report/{path.name}": path for path in sorted([*report.glob("model_card*"), *report.glob("*.csv")])},
+        **(single_cases(outcome) if provenance == VIRTUAL else {}),
     }
     return {name: path for name, path in wanted.items() if path.exists()}
+
+
+def single_cases(outcome: str) -> dict[str, Path]:
+    """Files that show single cases: pictures of some of them, and the report, which holds these."""
+    drawn = sorted((paths.EXPLAIN / outcome).glob("waterfall_*.png"))
+    return {**{f"pictures/{path.name}": path for path in drawn}, "report/report.html": paths.REPORT}

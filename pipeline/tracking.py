@@ -1,7 +1,7 @@
 """Everything that speaks to MLflow: runs, registered models, the alias `champion`, batches of predictions.
 
-The store is `sqlite:///mlflow.db` unless `MLFLOW_TRACKING_URI` names another. No value of a case and
-nothing that identifies a person goes there.
+The store is `sqlite:///mlflow.db` unless `MLFLOW_TRACKING_URI` names another. Nothing that identifies
+a person goes there, and of a case no recorded value and no picture, unless it is of the virtual registry.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from features.dictionary import load_dictionary
 from features.errors import TrackingError
 from pipeline import paths
 from pipeline.files import read_json, write_json
+from pipeline.ledger import Witness
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -43,6 +44,7 @@ from mlflow.types import ColSpec, DataType, Schema  # noqa: E402
 Client = MlflowClient
 """The client of a store, for those who get one from `store()`."""
 
+MODEL_PREFIX = "backcast-"
 TRAINING, SCORING = "backcast", "backcast-scores"
 CHAMPION = "champion"
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -52,7 +54,7 @@ REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "xgboos
 
 
 def model_name(outcome: str) -> str:
-    return f"backcast-{outcome}"
+    return f"{MODEL_PREFIX}{outcome}"
 
 
 @contextmanager
@@ -134,6 +136,26 @@ def versions_of_this_code(client: MlflowClient, outcome: str, code_sha256: str) 
     found = client.search_model_versions(f"name = '{model_name(outcome)}'")
     own = [int(v.version) for v in found if v.tags.get("code_sha256") == code_sha256]
     return [f"models:/{model_name(outcome)}/{version}" for version in sorted(own, reverse=True)]
+
+
+LEDGER_LINE, LEDGER_DIGEST = "ledger_line", "ledger_digest"
+"""Tags of a version that say by which line of the ledger it was decided."""
+
+
+def ledger_witnesses(client: MlflowClient) -> list[Witness]:
+    """Every registered version that was decided, of any outcome, with what it says of the ledger."""
+    found = client.search_model_versions(f"name LIKE '{MODEL_PREFIX}%'")
+    decided = [version for version in found if LEDGER_DIGEST in version.tags]
+    return [
+        Witness(f"{its.name} version {its.version}", its.tags.get(LEDGER_LINE, "?"), its.tags[LEDGER_DIGEST])
+        for its in sorted(decided, key=lambda version: (version.name, int(version.version)))
+    ]
+
+
+def tag_with_line(client: MlflowClient, name: str, version: str, line: Mapping[str, Any]) -> None:
+    """Let a version say by which line of the ledger it was decided; `ledger_witnesses` reads it."""
+    client.set_model_version_tag(name, version, LEDGER_LINE, str(line["line"]))
+    client.set_model_version_tag(name, version, LEDGER_DIGEST, line["digest"])
 
 
 def bundle_of(version_uri: str, into: Path) -> Path:

@@ -78,8 +78,24 @@ def run(params: Params) -> None:
         "twins": twin_figures(pairs, params),
     }
     write_json(as_plain(found), paths.BUILDERS)
+    write_json(summary(found), paths.BUILDERS_SUMMARY)
     for name, table in plot_tables(tested, learned, found, seed).items():
         write_table(table.round(6), paths.builder_table(name))
+
+
+def summary(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A few figures to compare between runs (`dvc metrics show`); null where not estimable."""
+    plan, mimics = found["plan"], found["mimics"]
+    calibration = plan.get("calibration", {})
+    return {
+        "plan_auroc": {who: _point(plan["compared"][who]) for who in ("builders", RIVAL, ATTAINABLE)},
+        "plan": {name: _point(calibration.get(name)) for name in ("observed_over_expected", "calibration_slope")},
+        "mimics_auroc": {mimic: _point(mimics[mimic]["auroc"]["source"]) for mimic in MIMICS},
+    }
+
+
+def _point(figure: Figure | None) -> float | None:
+    return None if figure is None or figure.estimate.estimate is None else round(figure.estimate.estimate, 4)
 
 
 def judged(cases: pd.DataFrame, truth: pd.DataFrame, params: Params) -> Judged:

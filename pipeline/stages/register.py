@@ -33,6 +33,7 @@ from models.metrics import (
 )
 from models.promotion import FIRST, Decision, Rule, decision, not_comparable
 from pipeline import ledger, paths, tracking
+from pipeline.evidence import with_evidence
 from pipeline.files import read_cases, read_json, read_table, write_json, write_table
 from pipeline.params import Params
 from pipeline.run_contents import run_files, run_metrics, run_params
@@ -62,8 +63,9 @@ class Challenge(NamedTuple):
 
 
 def run(params: Params) -> None:
-    ledger.lines(paths.promotions())  # a broken one is told before anything is done
+    lines = ledger.lines(paths.promotions())  # a broken one is told before anything is done
     with tracking.store() as client:
+        ledger.refuse_contradictions(paths.promotions(), lines, tracking.ledger_witnesses(client))
         for outcome in params.train.outcomes:
             register(client, outcome, params)
 
@@ -122,8 +124,7 @@ def decide(
     if decided.is_promoted:
         client.set_registered_model_alias(name, tracking.CHAMPION, version)
     client.set_model_version_tag(name, version, "challenge", decided.verdict)
-    client.set_model_version_tag(name, version, "ledger_line", str(line["line"]))
-    client.set_model_version_tag(name, version, "ledger_digest", line["digest"])
+    tracking.tag_with_line(client, name, version, line)
     client.log_artifact(run_id, str(paths.promotions()), "ledger")
     print(f"register: {outcome} is version {version} ({challenger.learner}); {decided.verdict}")
 
@@ -328,13 +329,13 @@ def _log(challenger: Challenger, challenge: Challenge, scratch: Path) -> str:
     outcome, head = challenger.outcome, challenger.head
     write_json(as_json(challenge), scratch / "comparison.json")
     write_table(anonymous_losses(outcome, challenger.learner), scratch / "out_of_fold.parquet")
-    files = run_files(outcome) | {
+    files = run_files(outcome, head["provenance"]) | {
         "challenge/comparison.json": scratch / "comparison.json",
         "out_of_fold/out_of_fold.parquet": scratch / "out_of_fold.parquet",
     }
     return tracking.log_model_run(
         outcome,
-        challenger.folder,
+        with_evidence(challenger.folder, outcome, scratch),
         challenger.sha256,
         params=run_params(outcome, head),
         metrics=run_metrics(outcome, challenger.learner, challenge.differences),

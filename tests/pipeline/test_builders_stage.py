@@ -75,8 +75,23 @@ def judged_blank(params: Params, blanked: str) -> builders.Judged:
 def test_it_writes_the_figures_and_the_tables_of_the_pictures(written):
     assert set(written) == {
         "data/evaluate/builders.json",
+        "data/evaluate/builders_summary.json",
         *(f"data/evaluate/builders/{name}.csv" for name in ("auroc", "calibration", "roc", "twins")),
     }
+
+
+def test_the_metrics_that_dvc_shows_are_few_and_those_of_the_file(found, written):
+    """All of them in one table of `dvc metrics show` would be wider than any screen."""
+    told = json.loads(written[str(paths.BUILDERS_SUMMARY)])
+    compared, calibration = found["plan"]["compared"], found["plan"]["calibration"]
+    expected = {
+        "plan_auroc": {who: compared[who]["estimate"] for who in ("builders", "crude_rival", "attainable")},
+        "plan": {name: calibration[name]["estimate"] for name in ("observed_over_expected", "calibration_slope")},
+        "mimics_auroc": {mimic: found["mimics"][mimic]["auroc"]["source"]["estimate"] for mimic in MIMICS},
+    }
+    assert told.keys() == expected.keys()
+    for group, values in expected.items():
+        assert told[group] == pytest.approx(values, abs=1e-4), group
 
 
 def test_equal_parameters_give_equal_bytes(params, written, tmp_path):

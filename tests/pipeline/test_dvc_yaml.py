@@ -23,7 +23,7 @@ DRAWING = {"registry", "builders", "worth"}
 """Stages that draw virtual cases, and so come upon their truth. No stage that trains a model is among them."""
 JUDGING = {"fidelity"}
 """Stages that read the truth of the registry, to hold it against published figures. None trains a model either."""
-OF_COMMANDS = {"record", "monitor"}
+OF_COMMANDS = {"record", "monitor", "service"}
 """Sections of `params.yaml` that no stage reads."""
 BESIDE_THE_CODE = {
     "templates": "pipeline/templates",
@@ -173,7 +173,8 @@ def test_every_input_comes_from_an_earlier_stage():
 
 def test_an_output_stands_in_the_folder_of_its_stage():
     """But for the figures of the builders: they stand beside those of the models, in paths of their own."""
-    assert outputs("builders") == ["data/evaluate/builders", "data/evaluate/builders.json"]
+    own = ["", ".json", "_summary.json"]
+    assert outputs("builders") == [f"data/evaluate/builders{ending}" for ending in own]
     for stage in set(DVC) - {"builders"}:
         assert all(covered(path, {f"data/{stage}"}) for path in outputs(stage)), stage
 

@@ -14,7 +14,7 @@ import pytest
 
 PACKAGES = ("features", "models", "pipeline")
 COMMANDS = ("check", "score", "explain", "trace", "example", "registry", "promotions", "reference")
-COMMANDS += ("verify", "show", "erase", "outcomes", "export", "monitor", "drift-reference")
+COMMANDS += ("verify", "show", "erase", "outcomes", "export", "monitor", "drift-reference", "serve")
 UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 HEAVY = {"shap", "sklearn", "mlflow", "xgboost", "statsmodels", "matplotlib", "pandera", "dvc"}
 

@@ -82,6 +82,40 @@ def spoilt(lines: list[bytes]) -> dict[str, tuple[list[bytes], str]]:
     }
 
 
+def rechained(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same lines with digests worked out again, as somebody would who covers up a change."""
+    made: list[dict[str, Any]] = []
+    for line in lines:
+        line = line | {"previous": made[-1]["digest"] if made else ledger.FIRST}
+        made.append(line | {"digest": ledger.digest(line)})
+    return made
+
+
+def test_the_same_content_in_other_bytes_is_a_change(path):
+    """The digest is of the content: without this, keys could be moved or numbers written otherwise, unseen."""
+    lines = ledger.lines(path)
+    others = [dict(reversed(lines[0].items())), *lines[1:]]
+    assert [ledger.digest(line) for line in others] == [line["digest"] for line in lines]
+    path.write_text("".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in others))
+    assert "line 1 was changed after it was written" in ledger.checked(path)[1]
+
+
+def witnesses_of(lines: list[dict[str, Any]]) -> list[ledger.Witness]:
+    return [ledger.Witness(f"backcast-x version {line['line']}", str(line["line"]), line["digest"]) for line in lines]
+
+
+def test_versions_contradict_a_ledger_that_was_cut_off_or_written_anew(path):
+    lines = ledger.lines(path)
+    ledger.refuse_contradictions(path, lines, witnesses_of(lines)[1:])
+    with pytest.raises(TrackingError, match=r"line 3, by which backcast-x version 3 .* not there; line 4.* not there"):
+        ledger.refuse_contradictions(path, lines[:2], witnesses_of(lines))
+    anew = rechained([lines[0], lines[1] | {"decision": "promoted"}, *lines[2:]])
+    path.write_bytes(b"".join(ledger._canonical(line) + b"\n" for line in anew))
+    assert ledger.checked(path)[1] == []
+    with pytest.raises(TrackingError, match=r"line 2, .*version 2 was decided, is another; line 3.*put the longest"):
+        ledger.refuse_contradictions(path, ledger.lines(path), witnesses_of(lines))
+
+
 @pytest.mark.parametrize("how", spoilt([b""] * 4))
 def test_a_broken_chain_says_where_and_takes_no_further_line(path, how):
     broken, words = spoilt(path.read_bytes().splitlines())[how]
@@ -169,7 +203,9 @@ def test_the_command_shows_every_decision_and_that_the_chain_is_whole(path, back
     assert said.out.count("2 (xgboost)") == 5
     assert "+0.0123 (-0.0010 to +0.0256)" in said.out
     assert "   2  champion stays: the challenger fails on log loss" in said.out
-    assert said.out.endswith("promotions.jsonl: 5 decisions, the chain is whole.\n")
+    assert "promotions.jsonl: 5 decisions, the chain is whole. Not compared with the store" in said.out
+    assert said.out.endswith("would not be seen: there is no store beside it.\n")
+    assert not Path("mlflow.db").exists()
 
 
 def test_the_command_shows_one_outcome_or_one_line(path, backcast):
@@ -192,4 +228,5 @@ def test_the_command_shows_what_it_can_and_ends_with_the_status_of_a_broken_ledg
 def test_the_command_reads_a_ledger_that_a_run_carries(path, backcast):
     kept = path.rename("kept.jsonl")
     assert backcast("promotions", "--ledger", kept).says() is False
-    assert backcast("promotions").out == "promotions.jsonl: 0 decisions, the chain is whole.\n"
+    assert backcast("promotions", "--ledger", kept).out.endswith("would not be seen: another ledger was named.\n")
+    assert backcast("promotions").out.startswith("promotions.jsonl: 0 decisions, the chain is whole. Not compared")

@@ -125,6 +125,32 @@ def test_all_problems_are_said_at_once(params_yaml):
         assert words in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("by", "bands", "words"),
+    [
+        (["patient_id"], {}, r"subgroups\.by names patient_id, which identifies a person"),
+        (["index_date"], {}, r"index_date, a key of the record; the only key that makes groups is centre_id"),
+        (["gender"], {}, r"subgroups\.by names gender, which the dictionary does not"),
+        (["eduction"], {}, r"eduction, which the dictionary does not \(is education meant\?\)"),
+        (["odi"], {}, r"odi, a number: say in subgroups\.bands\.odi where its bands end"),
+        (["sex"], {"sex": [0.5]}, r"sex, which is no number: leave out subgroups\.bands\.sex"),
+        (["education"], {"education": [2.0]}, r"education, which is no number: leave out"),
+        (["centre_id"], {"centre_id": [3.0]}, r"centre_id, which is no number"),
+        (["global_assessment_leg_12m"], {}, r"global_assessment_leg_12m, which is known only after the operation"),
+    ],
+)
+def test_what_cannot_make_groups_is_refused_by_name(params_yaml, by, bands, words):
+    with pytest.raises(ParamsError, match=words):
+        load_params(params_yaml({"subgroups.by": by, "subgroups.bands": bands}))
+
+
+def test_everything_that_cannot_make_groups_is_said_at_once(params_yaml):
+    by = ["patient_id", "odi", "sex", "eduction", "centre_id"]
+    with pytest.raises(ParamsError, match=r"patient_id.*odi.*sex.*eduction") as refused:
+        load_params(params_yaml({"subgroups.by": by, "subgroups.bands": {"sex": [1.0]}}))
+    assert "centre_id," not in str(refused.value)
+
+
 def test_all_problems_of_one_section_are_said_at_once(params_yaml):
     path = params_yaml({"train.learners": ["forest"], "train.outcomes": ["failure_13m"], "train.refits": 1})
     with pytest.raises(ParamsError, match=r"failure_13m.*forest.*needs a candidate.*refits"):
@@ -195,3 +221,9 @@ def test_a_key_written_twice_is_refused(tmp_path):
     twice.write_text("split:\n  seed: 1\n  seed: 2\n")
     with pytest.raises(ParamsError, match="seed is written twice"):
         load_params(twice)
+
+
+def test_thresholds_that_print_alike_are_refused(params_yaml):
+    path = params_yaml({"evaluate.thresholds": [0.1, 0.2, 0.3, 0.30000000001]})
+    with pytest.raises(ParamsError, match=r"evaluate\.thresholds names 30 % twice, as it is printed"):
+        load_params(path)

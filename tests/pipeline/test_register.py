@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from features.predictors import predictor
 from models.bundle import write_bundle
 from models.comparison import paired_differences
 from models.metrics import auroc, brier_score
+from models.promotion import FIRST
 from models.training import Development, learn
 from pipeline import ledger, paths, tracking
-from pipeline.files import read_json, read_table, write_json, write_table
+from pipeline.files import read_json, read_table, write_json, write_table, write_text
 from pipeline.params import Params, load_params
+from pipeline.promotions import promotion_lines
 from pipeline.run_contents import flat, run_files, run_metrics
 from pipeline.stages import register, train
 
@@ -175,6 +178,63 @@ def test_a_broken_ledger_stops_before_anything_is_registered(study, monkeypatch)
     assert not (elsewhere / "mlflow.db").exists()
 
 
+@pytest.mark.parametrize("how", ["cut off", "deleted"])
+def test_a_ledger_that_versions_contradict_stops_and_is_told(study, how):
+    """A shorter chain is whole: only the versions know that there was more."""
+    _, params = study
+    choose("logistic")
+    register.run(params)
+    path, whole = paths.promotions(), paths.promotions().read_bytes()
+    gone = whole.count(b"\n")
+    try:
+        path.unlink() if how == "deleted" else path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+        words = rf"line {gone}, by which backcast-failure_12m version 1 was decided, is not there"
+        assert ledger.checked(path)[1] == []
+        with pytest.raises(TrackingError, match=words):
+            register.run(params)
+        with pytest.raises(TrackingError, match=words):
+            list(promotion_lines())
+        assert not path.exists() or path.read_bytes() in whole
+    finally:
+        path.write_bytes(whole)
+    register.run(params)
+    assert re.search(r"whole\. Versions in the store that agree with it: [12]\.$", list(promotion_lines())[-1])
+
+
+@pytest.fixture
+def drawn(elsewhere):
+    """Everything that `explain` and `report` leave of an outcome, whatever it shows."""
+    explained = [f"{name}_{n}{end}" for n in (1, 2) for name, end in (("waterfall", ".png"), ("sources", ".svg"))]
+    for name in ("importance.png", "contributions.parquet", "sources_1.txt", "sources_1.png", *explained):
+        write_text("", paths.EXPLAIN / OUTCOME / name)
+    for path in (paths.REPORT, paths.MODEL_CARD, paths.TRIPOD_AI, paths.METRICS):
+        write_text("", path)
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.parametrize("provenance", ["registry", "anything else"])
+def test_no_picture_of_a_case_of_a_real_registry_goes_to_mlflow(provenance):
+    kept = {"pictures/importance.png", "figures/metrics.json", "report/model_card.html", "report/tripod_ai.csv"}
+    assert set(run_files(OUTCOME, provenance)) == kept
+
+
+@pytest.mark.usefixtures("drawn")
+def test_cases_of_the_virtual_registry_are_nobody_and_may_be_shown():
+    more = set(run_files(OUTCOME, "virtual")) - set(run_files(OUTCOME, "registry"))
+    assert more == {"pictures/waterfall_1.png", "pictures/waterfall_2.png", "report/report.html"}
+
+
+def test_register_asks_by_the_provenance_of_the_model(monkeypatch, study):
+    asked = []
+    monkeypatch.setattr(register, "run_files", lambda outcome, provenance: asked.append(provenance) or {})
+    monkeypatch.setattr(tracking, "log_model_run", lambda *arguments, **settings: sorted(settings["files"]))
+    challenger = register.chosen_model(OUTCOME)
+    real = challenger._replace(head={**challenger.head, "provenance": "registry"})
+    for one in (challenger, real):
+        register._log(one, register.Challenge(FIRST, None, {}, {}), study[0])
+    assert asked == ["virtual", "registry"]
+
+
 @pytest.mark.usefixtures("study")
 def test_the_slope_of_the_left_out_centres_is_asked_when_it_is_there():
     assert register.internal_external_slope(OUTCOME) is None
@@ -187,7 +247,7 @@ def test_the_slope_of_the_left_out_centres_is_asked_when_it_is_there():
         assert metrics["internal_external/calibration_slope_upper"] == 1.1
         assert metrics["heterogeneity/calibration_slope_tau"] == 0.1
         assert "heterogeneity/calibration_slope_centres" not in metrics
-        assert run_files(OUTCOME)["figures/internal_external.json"] == paths.internal_external(OUTCOME)
+        assert run_files(OUTCOME, "registry")["figures/internal_external.json"] == paths.internal_external(OUTCOME)
     finally:
         paths.internal_external(OUTCOME).unlink()
 
