@@ -166,6 +166,9 @@ def test_the_run_carries_commit_lock_parameters_metrics_and_pictures(project):
     assert {"pictures", "report", "figures", "challenge", "choice", "ledger"} <= top
     assert version.tags["provenance"] == "virtual"
     assert "not for patients" in version.description
+    shipped = [json.loads(path.read_text()) for path in (project / "mlruns").rglob("evidence.json")]
+    assert shipped
+    assert all("temporal" in figures["essential_only"] for figures in shipped)
 
 
 def test_a_parameter_reruns_what_depends_on_it_and_nothing_before(project):

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from features.builders import sources_of_pain
-from features.cohort import provenance
 from features.findings import Findings
 from models.case_picture import case_figure
 from models.drawing import case_waterfall, importance_bars, save
@@ -65,7 +64,7 @@ def draw_cases(predictor: RiskPredictor, explained: Explained, cases: pd.DataFra
     """
     order = explained.risks["risk"].sort_values(kind="stable").index
     places = np.unique(np.linspace(0.05, 0.95, wanted).round(2)) if wanted > 1 else [0.5]
-    is_virtual = provenance(cases) == "virtual"
+    is_virtual = bool((cases["record_origin"] == "virtual").all())  # one real person among them is enough
     folder = paths.EXPLAIN / predictor.bundle.outcome
     for number, place in enumerate(places[:wanted], start=1):
         case_id = order[int(place * (len(order) - 1))]
