@@ -7,6 +7,7 @@ import pytest
 
 from features import red_flags as red_flags_module
 from features.errors import KnowledgeError
+from features.findings import Findings
 from features.knowledge_tables import knowledge_table
 from features.red_flags import red_flag_advice, red_flag_names, red_flag_rules, red_flags
 from models.story import red_flag_line
@@ -181,7 +182,7 @@ def test_a_threshold_may_come_from_below(rules_with):
     flag, conditions = rules_with("power_l5_left<=2+has_saddle_numbness")[0]
     cases = pd.DataFrame({"power_l5_left": [2.0, 3.0, None, 0.0], "has_saddle_numbness": [1.0, 1.0, 1.0, 0.0]})
     assert flag == "cauda_equina"
-    assert [condition.holds(cases).tolist() for condition in conditions] == [
+    assert [condition.holds(Findings(cases)).tolist() for condition in conditions] == [
         [True, False, False, True],
         [True, True, True, False],
     ]

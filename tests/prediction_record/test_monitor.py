@@ -11,6 +11,7 @@ from features.errors import FileFormatError
 from features.predictors import predictor
 from models.bundle import Bundle, write_bundle
 from models.encoding import fitted_encoding
+from models.experience import SimilarCases, seen_in
 from models.fitted import LinearModel, Recalibration
 from pipeline.example import write_example
 from pipeline.params import MonitorParams
@@ -124,6 +125,8 @@ def small_bundle(tmp_path):
             builder_params=vars(BUILDER_PARAMS),
             development={"cases": 50, "prevalence": 0.33},
             model=model,
+            seen=seen_in(frame, two),
+            similar=SimilarCases.learned(model.contributions(frame)[1], np.arange(50) % 3 == 0, np.ones(50)),
         ),
         folder,
     )
