@@ -40,7 +40,7 @@ serve: $(STAMP)  ## Page and service for the next patient, on this machine alone
 	backcast serve
 
 test: $(STAMP)  ## The whole test suite
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## Format, lint, types, imports
 	ruff format --check .

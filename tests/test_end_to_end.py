@@ -47,7 +47,7 @@ SMALL = {
     },
 }
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.end_to_end
 
 
 def run(*command: str, cwd: Path, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:

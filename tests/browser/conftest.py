@@ -35,13 +35,6 @@ MILLISECONDS = 10_000
 """How long a test waits for the page before it fails."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker opens the browser, and runs all tests that need it."""
-    for item in items:
-        if "open_page" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 def _missing(why: str) -> None:
     if os.environ.get("BACKCAST_REQUIRE_BROWSER") == "1":
         pytest.fail(f"{why} BACKCAST_REQUIRE_BROWSER=1 forbids to skip this.")
