@@ -39,8 +39,8 @@ worth: $(STAMP)  ## What the clinical builders are worth, in worlds of known eff
 serve: $(STAMP)  ## Page and service for the next patient, on this machine alone
 	backcast serve
 
-test: $(STAMP)  ## The whole test suite
-	pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(STAMP)  ## The whole test suite; three workers, since many tests wait for processes
+	pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## Format, lint, types, imports
 	ruff format --check .

@@ -10,7 +10,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first: two workers take a file at a time, and one of them is busy with it for minutes."""
+    """The longest file first: workers take a file at a time, and one of them is busy with it for minutes."""
     items.sort(key=lambda item: item.get_closest_marker("end_to_end") is None)
 
 
