@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -12,6 +14,17 @@ import pytest
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest file first: workers take a file at a time, and one of them is busy with it for minutes."""
     items.sort(key=lambda item: item.get_closest_marker("end_to_end") is None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The end-to-end study has a processor to itself: everything else gives way to it."""
+    if item.get_closest_marker("end_to_end") is None:
+        _give_way()
+
+
+@cache
+def _give_way() -> None:
+    os.nice(5)
 
 
 @pytest.fixture

@@ -445,9 +445,8 @@ def test_a_weak_challenger_is_judged_out_of_fold_and_the_better_version_wins_its
 def test_an_experiment_on_other_cases_runs_the_champion_in_a_process_of_its_own(contest):
     before = client_of(contest).get_model_version_by_alias("backcast-failure_12m", "champion").version
     done = run(
-        "dvc", "exp", "run", "-n", "another", "-S", "train.xgboost.max_depth=2", "-S", "registry.seed=7",
-        "-S", f"train.outcomes=[{OUTCOMES[0]}]", "-S", f"appraise.overrule_sample_size=[{OUTCOMES[0]}]", cwd=contest,
-    )  # fmt: skip
+        "dvc", "exp", "run", "-n", "another", "-S", "train.xgboost.max_depth=2", "-S", "registry.seed=7", cwd=contest
+    )
     assert stages_run(done)[0] == "registry"
     assert stages_run(done)[-1] == "register"
     assert "another" in json.dumps(json.loads(run("dvc", "exp", "show", "--json", cwd=contest).stdout))
