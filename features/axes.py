@@ -36,6 +36,26 @@ MIMICS = ("sacroiliac", "piriformis", "hip")
 """Conditions outside the spine that have a probability, from a pre-test probability and likelihood ratios."""
 FLAGGED_MIMICS = ("other_hip_disease", "trochanteric_pain", "vascular_claudication", "peripheral_neuropathy")
 """Those that are flagged by rule, because no usable ratio was published."""
+CAUSES = (
+    "recurrent_herniation",
+    "recurrent_herniation_other_side",
+    "epidural_fibrosis",
+    "retained_fragment",
+    "residual_stenosis",
+    "wrong_level_or_side",
+    "adjacent_segment",
+    "instability",
+    "pseudarthrosis",
+    "hardware",
+    "infection",
+    "facet",
+    "sacroiliac",
+    "piriformis",
+    "hip",
+    "neuropathic_or_central",
+    "none_found",
+)
+"""Why an operation failed, `none_found` where nothing speaks for anything; several may hold at once."""
 
 LABELS = {
     "l1_l2": "L1-L2",

@@ -18,8 +18,8 @@ from features.axes import LEVELS, REGIONS, ROOTS, SIDES, UPPER_REGIONS, ZONES
 from features.errors import KnowledgeError
 from features.knowledge_tables import knowledge_table, refuse_duplicates
 
-Known = Literal["preoperative", "operative", "follow_up"]
-KNOWN_ORDER: tuple[Known, ...] = ("preoperative", "operative", "follow_up")
+Known = Literal["preoperative", "operative", "follow_up", "adjudication"]
+KNOWN_ORDER: tuple[Known, ...] = ("preoperative", "operative", "follow_up", "adjudication")
 NUMERIC_TYPES = ("number", "grade", "yes_no")
 TEXT_TYPES = ("identifier", "choice", "date")
 COORDINATES = {

@@ -20,7 +20,12 @@ from features.errors import BackcastError, ColumnsError, TimingError, ValuesErro
 from features.knowledge_tables import knowledge_table
 
 ROWS_NAMED = 5
-MOMENTS = {"preoperative": "the decision", "operative": "the operation", "follow_up": "follow-up"}
+MOMENTS = {
+    "preoperative": "the decision",
+    "operative": "the operation",
+    "follow_up": "follow-up",
+    "adjudication": "the adjudication of the cause",
+}
 FRACTION_RANGE = 50
 """A variable that reaches at least this far and never exceeds 1 was probably recorded as a fraction."""
 FRACTION_CASES = 20

@@ -49,7 +49,7 @@ def check(cases: Path, moment: str, encoding: str, separator: str) -> None:
     from pipeline.params import IngestParams
 
     intake = IngestParams(file=str(cases), encoding=encoding, separator=separator, missing_marks=["", "NA"])
-    known: Known = "preoperative" if moment == "prediction" else "follow_up"
+    known: Known = "preoperative" if moment == "prediction" else "adjudication"
     table, problems = checked_records(cases, intake, known, today=dt.date.today())
     refuse_problems(str(cases), problems)
     click.echo(f"{cases}: {len(table)} cases, {len(table.columns)} variables, no problem. Fit for {moment}.")

@@ -14,7 +14,7 @@ from pipeline.params import Params
 
 def run(params: Params) -> None:
     source = Path(params.ingest.file)
-    cases, problems = checked_records(source, params.ingest, "follow_up", today=dt.date.today())
+    cases, problems = checked_records(source, params.ingest, "adjudication", today=dt.date.today())
     write_table(problem_table(problems), paths.PROBLEMS)
     refuse_problems(f"{source} (all of them in {paths.PROBLEMS})", problems)
     write_table(cases.set_index("case_id"), paths.INGESTED_CASES)

@@ -54,8 +54,12 @@ def test_the_essentials_fit_one_screen_and_are_known_before_the_operation(dictio
 
 
 def test_what_is_known_at_a_moment_includes_all_that_was_known_before(dictionary):
-    before, during, after = (names(dictionary.known_by(moment)) for moment in KNOWN_ORDER)
-    assert before < during < after == names(dictionary.variables)
+    before, during, after, settled = (names(dictionary.known_by(moment)) for moment in KNOWN_ORDER)
+    assert before < during < after < settled == names(dictionary.variables)
+
+
+def test_the_settled_cause_is_known_to_no_question(dictionary):
+    assert names(v for v in dictionary.variables if v.known == "adjudication") == {"adjudicated_cause"}
 
 
 def test_a_predictor_is_known_before_the_operation_and_is_no_key(dictionary):

@@ -154,8 +154,8 @@ def test_a_variable_known_later_than_the_question_is_a_timing_error(name, moment
     assert "a prediction must not see it" in str(problem)
 
 
-def test_after_follow_up_every_variable_of_the_dictionary_may_be_there():
-    assert wrong_columns(load_dictionary().by_name, "follow_up", []) == []
+def test_after_adjudication_every_variable_of_the_dictionary_may_be_there():
+    assert wrong_columns(load_dictionary().by_name, "adjudication", []) == []
 
 
 def test_before_the_operation_every_later_variable_is_refused_and_no_other():
