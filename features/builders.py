@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from features.errors import ParamsError
 from features.findings import Findings, Floats
 from features.lesion_pain import LesionPain, lesion_pain, other_numbering, widespread_pain
 from features.mimics import MimicEvidence, mimic_evidence
+from features.next_test import NextTests, next_tests
 from features.plan import PlanFit, plan_fit
 from features.summaries import summaries
 from features.support import CANDIDATE_LABELS, Support, source_support
@@ -86,6 +87,11 @@ class Sources:
     widespread_pain: Floats
     competing: Floats
     """1 where a mimic is likely, or flagged, and a lesion explains the pain as well; NaN where that is unknown."""
+
+    @cached_property
+    def next_tests(self) -> NextTests:
+        """What to examine next; worked out for all cases when first asked for, since no feature needs it."""
+        return next_tests(self.mimics)
 
 
 def sources_of_pain(findings: Findings, params: BuilderParams) -> Sources:

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.axes import REGIONS, UPPER_REGIONS
-from features.dictionary import COORDINATES, load_dictionary
+from features.dictionary import load_dictionary
+from features.layout import Floats, Layout
 
-Floats = NDArray[np.float64]
+__all__ = ("WORD_ITEMS", "Findings", "Floats", "findings_layout", "places", "word_code")
 
 WORD_ITEMS = (
     "migration",
@@ -40,31 +40,28 @@ class Findings:
     """
 
     def __init__(self, cases: pd.DataFrame) -> None:
-        names = _names()
-        values = np.full((len(cases), len(names) + 1), np.nan)
-        present = [(place, name) for place, name in enumerate(names) if name in cases.columns]
-        numeric = [(place, name) for place, name in present if name not in _codes()]
-        if numeric:
-            places, columns = zip(*numeric, strict=True)
-            values[:, places] = _as_floats(cases[list(columns)])
-        for place, name in present:
-            if name in _codes():
-                found = pd.Index(_codes()[name]).get_indexer(pd.Index(cases[name]))
-                values[:, place] = np.where(found >= 0, found, np.nan)
-        self._values: Floats = values
+        self._values: Floats = findings_layout().matrix(cases)
 
     @classmethod
     def of_records(cls, records: Sequence[Mapping[str, Any]]) -> Self:
         """The same from plain records, as a request holds them: numbers, words, None for not recorded."""
+        return cls.of_values(findings_layout().matrix_of_records(records))
+
+    @classmethod
+    def of_values(cls, values: Floats) -> Self:
+        """The same from a matrix in the layout of `findings_layout`, which is kept and not copied."""
         findings = cls.__new__(cls)
-        codes = _codes()
-        rows = [[*map(record.get, _names()), None] for record in records]
-        for row in rows:
-            for place, name in _word_places():
-                word = row[place]
-                row[place] = codes[name].index(word) if word in codes[name] else None
-        findings._values = np.array(rows, dtype=np.float64).reshape(len(rows), len(_names()) + 1)
+        findings._values = values
         return findings
+
+    @classmethod
+    def stacked(cls, *parts: Findings) -> Self:
+        """The cases of all parts, one part after the other."""
+        return cls.of_values(np.concatenate([part._values for part in parts]))
+
+    def rows(self, rows: slice) -> Findings:
+        """Some of the cases."""
+        return Findings.of_values(self._values[rows])
 
     @property
     def n_cases(self) -> int:
@@ -89,7 +86,7 @@ class Findings:
         KeyError
             If the dictionary declares no such number, or word with a place among its choices.
         """
-        return self._values[:, _place_of()[name]]
+        return self._values[:, findings_layout().place_of[name]]
 
     @cached_property
     def pain(self) -> Floats:
@@ -120,53 +117,13 @@ def places(item: str, axes: tuple[str, ...] = (), fixed: tuple[tuple[str, str], 
     KeyError
         If the dictionary declares no preoperative variable of that item.
     """
-    place_of = {}
-    for place, name in enumerate(_names()):
-        variable = load_dictionary()[name]
-        if variable.item == item:
-            place_of[frozenset(variable.coordinates)] = place
-    if not place_of:
-        raise KeyError(f"the dictionary declares no preoperative item {item}")
-    shape = [_axis(axis) for axis in axes]
-    found = np.full([len(labels) for labels in shape], len(_names()), dtype=np.intp)
-    for index in np.ndindex(*found.shape):
-        wanted = frozenset(
-            [(_COORDINATE.get(axis, axis), labels[i]) for axis, labels, i in zip(axes, shape, index, strict=True)]
-            + list(fixed)
-        )
-        found[index] = place_of.get(wanted, len(_names()))
-    return found
-
-
-def _as_floats(columns: pd.DataFrame) -> Floats:
-    if all(dtype.kind in "fiu" for dtype in columns.dtypes if hasattr(dtype, "kind")):
-        return columns.to_numpy(dtype=np.float64, na_value=np.nan)
-    return columns.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        return findings_layout().places(item, axes, fixed)
+    except KeyError:
+        raise KeyError(f"the dictionary declares no preoperative item {item}") from None
 
 
 @cache
-def _names() -> tuple[str, ...]:
-    return tuple(v.name for v in load_dictionary().predictors if v.is_numeric or v.item in WORD_ITEMS)
-
-
-@cache
-def _place_of() -> dict[str, int]:
-    return {name: place for place, name in enumerate(_names())}
-
-
-@cache
-def _codes() -> dict[str, tuple[Any, ...]]:
-    """The choices of each variable that holds words."""
-    return {v.name: tuple(v.codes) for v in load_dictionary().predictors if v.item in WORD_ITEMS}
-
-
-@cache
-def _word_places() -> tuple[tuple[int, str], ...]:
-    return tuple((place, name) for place, name in enumerate(_names()) if name in _codes())
-
-
-_COORDINATE = {"upper_region": "region"}
-
-
-def _axis(axis: str) -> tuple[str, ...]:
-    return {"region": REGIONS, "upper_region": UPPER_REGIONS}.get(axis) or COORDINATES[axis]
+def findings_layout() -> Layout:
+    """Which preoperative variable lies in which column."""
+    return Layout(v for v in load_dictionary().predictors if v.is_numeric or v.item in WORD_ITEMS)

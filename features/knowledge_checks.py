@@ -8,11 +8,12 @@ its sensitivity and specificity. What one table promises beyond that stands in `
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features.axes import LEVELS, MIMICS, REGIONS, ROOTS, ZONES
+from features.axes import CAUSES, LEVELS, MIMICS, REGIONS, ROOTS, ZONES
 
 STATUSES = ("verified", "memory", "mixed", "derived", "assumption", "expert_assignment")
 SOURCED_ELSEWHERE = ("choices", "mimic_items")
@@ -322,8 +323,131 @@ def _red_flag_problems(table: pd.DataFrame, read: Read) -> list[str]:
         *repeated(table, ["red_flag", "all_of"]),
         *unknown_words(table, "urgency", ("emergency", "urgent")),
         *(f"{flag} has more than one label, urgency or action." for flag in two),
-        *(f"{column} is empty{_rows(table[column].isna())}." for column in said if table[column].isna().any()),
+        *_empty(table, said),
     ]
+
+
+def _cause_problems(table: pd.DataFrame, read: Read) -> list[str]:
+    shares = [column for column in table if str(column).startswith("share_")]
+    none_found = table["cause"] == NONE_FOUND
+    others = {column: _numbers(table[column])[~none_found].max() for column in shares}
+    below = [column for column in shares if (_numbers(table[column])[none_found] <= others[column]).any()]
+    return [
+        *repeated(table, ["cause"]),
+        *unknown_words(table, "cause", CAUSES),
+        *gaps("row", CAUSES, table["cause"]),
+        *unknown_words(table, "class", CAUSE_CLASSES),
+        *unknown_words(table, "needs", CAUSE_NEEDS),
+        *(problem for column in shares for problem in outside(table, column, *OPEN_UNIT)),
+        *(
+            f"{column} of {NONE_FOUND} is not above all others: it leads where nothing speaks for any."
+            for column in below
+        ),
+        *_empty(table, ("class", "needs", "generator")),
+    ]
+
+
+NONE_FOUND = "none_found"
+CAUSE_CLASSES = ("postoperative", "postoperative or missed", "technical", "selection", "patient", "unknown")
+CAUSE_NEEDS = ("any", "opened", "disc", "disc_one_side", "fused", "implant")
+OPEN_UNIT = (0.001, 0.999)
+"""A proportion whose odds are wanted is neither 0 nor 1."""
+
+
+def _cause_finding_problems(table: pd.DataFrame, read: Read) -> list[str]:
+    alone = table[table["variable"].notna()]
+    known = read("variables").set_index("name")["known"]
+    problems = [
+        f"{row.finding} is read from {row.variable}, which is no variable known by the follow-up."
+        for row in alone.itertuples()
+        if known.get(row.variable, "adjudication") == "adjudication"
+    ]
+    return [
+        *repeated(table, ["finding"]),
+        *_empty(table, ("label", "negative", "sought", "definition", "investigation", "background")),
+        *_empty(alone, ("rule", "threshold")),
+        *unknown_words(alone, "rule", (">=", "<=")),
+        *unknown_words(table, "investigation", read("investigations")["investigation"].astype(str)),
+        *gaps("evidence", table["finding"], read("cause_evidence")["finding"]),
+        *outside(table, "background", *OPEN_UNIT),
+        *problems,
+    ]
+
+
+def _cause_evidence_problems(table: pd.DataFrame, read: Read) -> list[str]:
+    return [
+        *repeated(table, ["cause", "finding"]),
+        *unknown_words(table, "cause", [cause for cause in CAUSES if cause != NONE_FOUND]),
+        *unknown_words(table, "finding", read("cause_findings")["finding"].astype(str)),
+        *unknown_words(table, "basis", EVIDENCE_BASES),
+        *(problem for column in EVIDENCE_WORDS for problem in unknown_words(table, column, EVIDENCE_RULES)),
+        *gaps("evidence", [cause for cause in CAUSES if cause != NONE_FOUND], table["cause"]),
+        *_empty(table, ("cluster",)),
+        *(problem for row in table.itertuples() for problem in _row_of_evidence_problems(row)),
+    ]
+
+
+EVIDENCE_BASES = ("ratio", "rule", "mimic")
+"""A published likelihood ratio, an ordered rule, or what the first question's builder of mimics says."""
+EVIDENCE_WORDS = ("if_present", "if_absent")
+EVIDENCE_RULES = tuple(f"{strength} {way}" for way in ("for", "against") for strength in ("weak", "moderate", "strong"))
+MIMIC_PARTS = ("tests", "block", "age")
+
+
+def _row_of_evidence_problems(row: Any) -> list[str]:
+    """What is wrong with one row: figures and words mixed, none of them, or a finding that cannot lose."""
+    where = f"{row.cause}, {row.finding}"
+    words = [word for word in (row.if_present, row.if_absent) if not pd.isna(word)]
+    has_accuracy = not (np.isnan(row.sensitivity) or np.isnan(row.specificity))
+    has_ratios = not (np.isnan(row.lr_positive) or np.isnan(row.lr_negative))
+    has_figures = not np.isnan([row.sensitivity, row.specificity, row.lr_positive, row.lr_negative]).all()
+    if row.basis == "rule":
+        both = len(words) == len(EVIDENCE_WORDS) and len({word.split()[-1] for word in words}) == 1
+        return [
+            *([] if words else [f"{where} is a rule that says nothing."]),
+            *([f"{where} is a rule and has figures: which of them counts?"] if has_figures else []),
+            *([f"{where} speaks {words[0].split()[-1]} the cause whether it is there or not."] if both else []),
+        ]
+    problems = [f"{where} has the words of a rule, and is none."] if words else []
+    if row.basis == "ratio":
+        is_whole = has_accuracy or has_ratios
+        problems += [] if is_whole else [f"{where} has no ratio, nor a sensitivity and a specificity."]
+        problems += [f"{where}: {said}" for said in _wrong_ratios(row)]
+    if row.basis == "mimic":
+        mimic, _, part = str(row.finding).rpartition("_")
+        problems += [f"{where} has figures, but mimic_clusters.csv has them."] if has_figures else []
+        problems += [] if mimic in MIMICS and part in MIMIC_PARTS else [f"{where} is nothing that the mimics weigh."]
+    return problems
+
+
+def _wrong_ratios(row: Any) -> list[str]:
+    """A certain test, and ratios that lie on one side of 1."""
+    certain = [name for name in ("sensitivity", "specificity") if getattr(row, name) in (0, 1)]
+    is_one_sided = (row.lr_positive - 1) * (row.lr_negative - 1) > 0
+    return [
+        *(f"a {name} of 0 or 1 makes a finding certain." for name in certain),
+        *(["both ratios speak the same way."] if is_one_sided else []),
+    ]
+
+
+def _investigation_problems(table: pd.DataFrame, read: Read) -> list[str]:
+    included = table["includes"].dropna().astype(str).str.split().explode()
+    unknown = sorted(set(included) - set(table["investigation"]))
+    return [
+        *repeated(table, ["investigation"]),
+        *unknown_words(table, "kind", INVESTIGATION_KINDS),
+        *_empty(table, ("label", "kind", "looks_for")),
+        *gaps("finding", table["investigation"], read("cause_findings")["investigation"]),
+        *(f"{name} is included somewhere and declared nowhere." for name in unknown),
+    ]
+
+
+INVESTIGATION_KINDS = ("record", "question", "examination", "laboratory", "image", "block")
+
+
+def _empty(table: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """Columns with cells that must not be empty."""
+    return [f"{column} is empty{_rows(table[column].isna())}." for column in columns if table[column].isna().any()]
 
 
 TABLE_COLUMNS = {
@@ -336,6 +460,22 @@ TABLE_COLUMNS = {
     "reader_agreement": ("finding", "item", "setting", "statistic", "comparison", "value", "low", "high"),
     "grading_systems": ("item", "system", "written_as"),
     "red_flags": ("red_flag", "label", "all_of", "urgency", "action"),
+    "followup_red_flags": ("red_flag", "label", "all_of", "urgency", "action"),
+    "causes": ("cause", "class", "needs", "generator", "share_discectomy", "share_decompression", "share_fusion"),
+    "cause_findings": (
+        "finding",
+        "investigation",
+        "label",
+        "negative",
+        "sought",
+        "variable",
+        "rule",
+        "threshold",
+        "definition",
+        "background",
+    ),
+    "cause_evidence": ("cause", "finding", "cluster", "basis", *ACCURACY, "n", *EVIDENCE_WORDS),
+    "investigations": ("investigation", "label", "kind", "looks_for", "includes"),
 }
 """Columns without which a table cannot be checked any further."""
 
@@ -349,4 +489,9 @@ TABLE_PROBLEMS: dict[str, Callable[[pd.DataFrame, Read], list[str]]] = {
     "reader_agreement": _agreement_problems,
     "grading_systems": lambda table, read: [*repeated(table, ["item"]), *_undeclared_items(table, read)],
     "red_flags": _red_flag_problems,
+    "followup_red_flags": _red_flag_problems,
+    "causes": _cause_problems,
+    "cause_findings": _cause_finding_problems,
+    "cause_evidence": _cause_evidence_problems,
+    "investigations": _investigation_problems,
 }

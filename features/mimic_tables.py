@@ -169,12 +169,20 @@ def _clusters(table: pd.DataFrame, items: pd.DataFrame) -> tuple[Cluster, ...]:
 
 
 def _capped(row: Any) -> tuple[float, float]:
-    """The positive and the negative ratio that count: no more extreme than the size of the study allows; 1 for none."""
-    n = row.n if _is_known(row.n) else 0
-    cap = next(ratio for patients, ratio in LR_CAPS if n < patients)
+    return capped_ratios(row.lr_positive, row.lr_negative, row.n)
+
+
+def capped_ratios(lr_positive: float, lr_negative: float, n: float) -> tuple[float, float]:
+    """The positive and the negative ratio that count: no more extreme than the size of the study allows; 1 for none.
+
+    >>> capped_ratios(24.0, 0.04, 50)
+    (10.0, 0.1)
+    """
+    patients = n if _is_known(n) else 0
+    cap = next(ratio for fewer_than, ratio in LR_CAPS if patients < fewer_than)
     return (
-        min(row.lr_positive, cap) if _is_known(row.lr_positive) else 1.0,
-        max(row.lr_negative, 1 / cap) if _is_known(row.lr_negative) else 1.0,
+        min(lr_positive, cap) if _is_known(lr_positive) else 1.0,
+        max(lr_negative, 1 / cap) if _is_known(lr_negative) else 1.0,
     )
 
 

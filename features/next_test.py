@@ -35,6 +35,8 @@ from features.mimics import DECIMALS, Bools, Counts, MimicEvidence, mimic_stack
 
 HALVINGS = 60
 """Steps of a bisection of [0, 1] that reach the precision of a number."""
+ALIKE = 0.5
+"""Actions that share this part of the tests of the shorter one, or more, are nearly the same thing to do."""
 
 
 class Action(NamedTuple):
@@ -159,13 +161,26 @@ def next_actions() -> tuple[Action, ...]:
 
 
 def ranked_actions(evidence: MimicEvidence, tests: NextTests, case: int, most: int = 3) -> list[tuple[str, float]]:
-    """The actions of one case that are weighted most, in words, each with the change of probability expected of it."""
+    """The actions of one case that are weighted most, in words, each with the change of probability expected of it.
+
+    They differ in what the clinic does: an action is left out that shares with a better one, on the same side, half
+    or more of the tests that are left of the shorter of the two. So one cluster of sacroiliac provocation tests
+    stands for all of them, and another test, the other side or another joint comes next.
+    """
     changes, weighted = tests.changes[case], np.nan_to_num(tests.weighted[case])
-    best = [place for place in np.argsort(-weighted, kind="stable")[:most] if weighted[place] > 0]
-    return [
-        (action_in_words(tests.actions[place], items_left(evidence, case, tests.actions[place])), float(changes[place]))
-        for place in best
-    ]
+    listed: dict[int, tuple[str, ...]] = {}
+    for place in np.argsort(-weighted, kind="stable"):
+        if len(listed) == most or weighted[place] <= 0:
+            break
+        action, left = tests.actions[place], items_left(evidence, case, tests.actions[place])
+        better = (items for other, items in listed.items() if tests.actions[other].side == action.side)
+        if not any(_is_alike(left, items) for items in better):
+            listed[int(place)] = left
+    return [(action_in_words(tests.actions[place], left), float(changes[place])) for place, left in listed.items()]
+
+
+def _is_alike(left: tuple[str, ...], items: tuple[str, ...]) -> bool:
+    return len(set(left) & set(items)) >= ALIKE * min(len(left), len(items))
 
 
 @cache

@@ -65,6 +65,11 @@ def outcome_label(outcome: str) -> str:
     return "; ".join(dict.fromkeys(_table().query("outcome == @outcome")["label"]))
 
 
+def is_in_time(outcome: str) -> bool:
+    """Whether it is an event that may come at any day, so that a case watched too briefly hides it; others are not."""
+    return bool((_table().query("outcome == @outcome")["kind"] == "event").any())
+
+
 def horizon_months(outcome: str) -> int:
     return int(_table().query("outcome == @outcome")["horizon_months"].iloc[0])
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,7 +73,12 @@ def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
 
 
 def required_columns(moment: Known) -> tuple[str, ...]:
-    """Columns without which a table is not fit: to train, keys and essentials; to predict, essentials."""
+    """Columns without which a table is not fit: to train, keys and essentials; to predict, essentials.
+
+    A work-up takes what there is, since the record before the operation may be another clinic's.
+    """
+    if moment == "follow_up":
+        return ("case_id",)
     essential = [v for v in load_dictionary().essential if moment != "preoperative" or v.form != "keys"]
     names = [variable.name for variable in essential]
     outcome = ["odi_12m", "global_assessment_leg_12m", "global_assessment_back_12m"]
@@ -371,3 +378,210 @@ def date_problems(cases: pd.DataFrame, today: dt.date, first_row: int) -> list[P
                 first_row,
             )
     return problems
+
+
+FOLLOW_UP_FORMS = ("follow-up work-up", "follow-up drawing", "follow-up examination", "follow-up imaging")
+FUSING = ("decompression_and_fusion", "fusion", "disc_prosthesis")
+"""Procedures that leave an implant or a fused level."""
+MUCH_RELIEF = 50
+"""Per cent of relief at the start that contradicts a pain that was never better."""
+DAYS_A_MONTH = 365.25 / 12
+INTERVAL_SLACK_MONTHS = 1
+"""By which an interval remembered in whole months may exceed the time since the operation."""
+
+
+def followup_problems(cases: pd.DataFrame | Mapping[str, Any], first_row: int = 1) -> list[Problem]:
+    """What contradicts itself in the record of a work-up; any of it is refused.
+
+    - a work-up without an operation: no day, no procedure, no level planned or operated on;
+    - enhancement recorded of an MRI without contrast;
+    - a pain that was never better, with an interval free of it or with much relief at the start;
+    - a pain that came back, suddenly or gradually, after no relief and no interval;
+    - an interval longer than the time since the operation;
+    - a state of bony fusion, or a fault of an implant, where nothing was ever fused or implanted;
+    - a pregnant man.
+
+    What is not recorded contradicts nothing. What is odd but may be so is for `followup_cautions`.
+    Dates in a wrong order are found by `date_problems`, levels that do not exist by `wrong_columns`.
+
+    Parameters
+    ----------
+    cases : DataFrame, or mapping of each variable's name to its values
+        Typed cases; days as datetimes or as YYYY-MM-DD. For one record: `{name: [value], ...}`.
+    first_row : int
+        Number of the first case in the messages; values are never quoted.
+    """
+    told = _Told(cases)
+    return [
+        problem
+        for name, wrong, rule, what, to_do in (*_contradictions(told), *_contradicted_images(told))
+        for problem in _problem_if(wrong, load_dictionary()[name], rule, what, to_do, first_row)
+    ]
+
+
+def followup_cautions(cases: pd.DataFrame | Mapping[str, Any], first_row: int = 1) -> list[Problem]:
+    """What is odd in the record of a work-up and may be so: told beside an answer, never refused.
+
+    - what brought a pain back that was never better;
+    - a mass in continuity with a disc at a place whose herniation is recorded as none;
+    - a work-up after a reoperation, so that it is not plain which operation is meant;
+    - a state of fusion where it is not recorded whether anything was ever fused.
+
+    Parameters as of `followup_problems`.
+    """
+    told = _Told(cases)
+    return [
+        problem
+        for name, odd, rule, what, to_do in _oddities(told)
+        for problem in _problem_if(odd, load_dictionary()[name], rule, what, to_do, first_row)
+    ]
+
+
+Finding = tuple[str, np.ndarray, str, str, str]
+"""Column, the cases in which the rule is broken, the rule, what is wrong, what to do."""
+
+
+class _Told:
+    """The columns of cases as arrays, missing where there are none."""
+
+    def __init__(self, cases: pd.DataFrame | Mapping[str, Any]) -> None:
+        self._cases = cases
+        self.n = len(cases) if isinstance(cases, pd.DataFrame) else max(map(len, cases.values()), default=0)
+
+    def numbers(self, name: str) -> np.ndarray:
+        if name not in self._cases:
+            return np.full(self.n, np.nan)
+        return np.asarray(self._cases[name], dtype=np.float64)
+
+    def days(self, name: str) -> np.ndarray:
+        if name not in self._cases:
+            return np.full(self.n, np.datetime64("NaT", "D"))
+        return np.asarray(self._cases[name], dtype="datetime64[D]")
+
+    def is_word(self, name: str, *words: str) -> np.ndarray:
+        if name not in self._cases:
+            return np.zeros(self.n, dtype=bool)
+        values = np.asarray(self._cases[name], dtype=object)
+        return np.array([value in words for value in values], dtype=bool)
+
+    def is_recorded(self, name: str) -> np.ndarray:
+        if name not in self._cases:
+            return np.zeros(self.n, dtype=bool)
+        return ~np.asarray(pd.isna(self._cases[name]), dtype=bool)
+
+    def any_of(self, names: Iterable[str], test: Callable[[str], np.ndarray]) -> np.ndarray:
+        """(n,) whether the test holds for any of these columns."""
+        found = np.zeros(self.n, dtype=bool)
+        for name in names:
+            if found.all():
+                break
+            if name in self._cases:
+                found |= test(name)
+        return found
+
+    def months(self, since: str, until: str) -> np.ndarray:
+        days = (self.days(until) - self.days(since)) / np.timedelta64(1, "D")
+        return days / DAYS_A_MONTH
+
+
+@cache
+def _names_of(*items: str) -> tuple[str, ...]:
+    return tuple(variable.name for variable in load_dictionary().variables if variable.item in items)
+
+
+@cache
+def _work_up_names() -> tuple[str, ...]:
+    return tuple(variable.name for variable in load_dictionary().variables if variable.form in FOLLOW_UP_FORMS)
+
+
+def _contradictions(told: _Told) -> Iterable[Finding]:
+    """Of the operation, the course and the person."""
+    seen = told.any_of(_work_up_names(), told.is_recorded)
+    levels = _names_of("planned_decompression", "planned_fusion", "operated_decompression", "operated_fusion")
+    operated = told.any_of(levels, lambda name: told.numbers(name) == 1)
+    operated |= told.any_of(("operation_date", "planned_procedure", "performed_procedure"), told.is_recorded)
+    yield (
+        "operation_date",
+        seen & ~operated,
+        "work_up_without_operation",
+        "is empty, and no procedure and no level is recorded, though a work-up is",
+        "Say what was operated and when, or leave the work-up out.",
+    )
+    never = told.is_word("return_tempo", "never_better")
+    back = told.is_word("return_tempo", "sudden", "gradual")
+    interval, relief = told.numbers("pain_free_interval_months"), told.numbers("initial_relief_percent")
+    one = "Correct the interval, the relief or the tempo."
+    yield "pain_free_interval_months", never & (interval > 0), "never_better", "is above 0 in a pain never better", one
+    much = never & (relief >= MUCH_RELIEF)
+    yield "initial_relief_percent", much, "never_better", f"is {MUCH_RELIEF} % or more in a pain never better", one
+    nothing = back & (interval == 0) & (relief == 0)
+    yield "return_tempo", nothing, "came_back", "says that the pain came back, after no relief and no interval", one
+    since = told.months("operation_date", "workup_date")
+    yield (
+        "pain_free_interval_months",
+        interval > since + INTERVAL_SLACK_MONTHS,
+        "interval_too_long",
+        "is longer than the time from the operation to the work-up",
+        "Correct the interval or one of the dates.",
+    )
+    yield (
+        "is_pregnant",
+        (told.numbers("is_pregnant") == 1) & told.is_word("sex", "male"),
+        "pregnant_man",
+        "is 1 in a man",
+        "Correct it or the sex.",
+    )
+
+
+def _contradicted_images(told: _Told) -> Iterable[Finding]:
+    """What a scan cannot have shown."""
+    plain = told.numbers("followup_contrast") == 0
+    for name in _names_of("followup_enhancement"):
+        yield (
+            name,
+            plain & told.is_recorded(name),
+            "enhancement_without_contrast",
+            "is recorded of an MRI without contrast",
+            "Leave it empty, or correct followup_contrast.",
+        )
+    never_fused = _was_never_fused(told)
+    without = "though nothing was fused or implanted"
+    to_do = "Leave it empty, or say what was fused: operated_fusion, performed_procedure, has_earlier_fusion."
+    for name in _names_of("followup_fusion"):
+        yield name, never_fused & told.is_recorded(name), "fusion_without_fusion", f"is recorded {without}", to_do
+    fault = never_fused & (told.numbers("followup_hardware_fault") == 1)
+    yield "followup_hardware_fault", fault, "implant_without_implant", f"is 1 {without}", to_do
+
+
+def _is_fused(told: _Told) -> np.ndarray:
+    """(n,) whether something fused or implanted is recorded, of this operation or of an earlier one."""
+    levels = _names_of("planned_fusion", "operated_fusion")
+    fused = told.any_of(levels, lambda name: told.numbers(name) == 1)
+    fused |= told.any_of(("planned_procedure", "performed_procedure"), lambda name: told.is_word(name, *FUSING))
+    return fused | (told.numbers("has_earlier_fusion") == 1)
+
+
+def _was_never_fused(told: _Told) -> np.ndarray:
+    """(n,) whether it is recorded that neither this operation nor an earlier one fused anything."""
+    said = told.any_of(("planned_procedure", "performed_procedure"), told.is_recorded)
+    said |= told.any_of(_names_of("operated_fusion"), told.is_recorded)
+    none_before = (told.numbers("has_earlier_fusion") == 0) | (told.numbers("earlier_lumbar_operations") == 0)
+    return said & none_before & ~_is_fused(told)
+
+
+def _oddities(told: _Told) -> Iterable[Finding]:
+    never = told.is_word("return_tempo", "never_better")
+    brought = told.is_recorded("return_trigger") & ~told.is_word("return_trigger", "none")
+    what = "names what brought back a pain that was never better"
+    yield "return_trigger", never & brought, "trigger_without_return", what, "Check the tempo or the trigger."
+    for name in _names_of("followup_mass_in_continuity"):
+        disc = name.replace("mass_in_continuity", "herniation")
+        odd = (told.numbers(name) == 1) & (told.numbers(disc) == 0)
+        yield name, odd, "mass_without_herniation", f"is 1 where {disc} is 0", "Check either reading."
+    again = told.months("reoperation_date", "workup_date") > 0
+    what = "lies after a reoperation, so that it is not plain which operation is meant"
+    yield "workup_date", again, "after_reoperation", what, "Check which operation the work-up followed."
+    unsaid = ~_is_fused(told) & ~_was_never_fused(told)
+    for name in _names_of("followup_fusion"):
+        what = "is recorded, and not whether anything was fused"
+        yield name, unsaid & told.is_recorded(name), "fusion_unsaid", what, "Record what was fused, and when."

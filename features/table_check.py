@@ -19,7 +19,7 @@ from features.record import Problem, choice_words, range_words
 @cache
 def record_schema(moment: Known) -> pa.DataFrameSchema:
     """The pandera schema of a typed table known by that moment; every column but the keys may be empty,
-    and for a prediction all but `case_id`."""
+    and for a prediction or a work-up all but `case_id`."""
     return pa.DataFrameSchema(
         {variable.name: _column(variable, moment) for variable in load_dictionary().known_by(moment)}, strict=False
     )
@@ -31,8 +31,8 @@ def _column(variable: Variable, moment: Known) -> pa.Column:
         checks.append(pa.Check.isin(list(variable.codes), name="not_a_choice"))
     elif variable.type == "number":
         checks.append(pa.Check.in_range(variable.lower, variable.upper, name="out_of_range"))
-    # A prediction needs to know its case apart; who, where and when matter to training.
-    is_key = variable.name == "case_id" or (variable.form == "keys" and moment != "preoperative")
+    # A prediction or a work-up needs to know its case apart; who, where and when matter to training.
+    is_key = variable.name == "case_id" or (variable.form == "keys" and moment == "adjudication")
     return pa.Column(None, checks=checks, nullable=not is_key, unique=variable.name == "case_id", required=False)
 
 

@@ -11,6 +11,7 @@ from features.dictionary import Known
 from features.record import (
     Problem,
     date_problems,
+    followup_problems,
     fraction_problems,
     required_columns,
     typed_cases,
@@ -44,4 +45,5 @@ def checked_records(
     # A key that could not be read was said to be unreadable; it is not also missing.
     found = [p for p in found if p.rule != "missing_key" or not {(p.column, row) for row in p.rows} <= said]
     problems += unreadable + found + fraction_problems(cases) + date_problems(cases, today, FIRST_ROW)
+    problems += followup_problems(cases, FIRST_ROW)
     return cases, problems

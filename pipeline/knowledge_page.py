@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from features.anatomy import ZONE_LABELS
-from features.axes import LABELS, LEVELS, REGIONS, ROOTS
+from features.axes import CAUSES, LABELS, LEVELS, REGIONS, ROOTS
+from features.cause_priors import NEEDS
+from features.cause_tables import GROUPS, cause_findings, causes, evidence, investigations, stated_ratios
 from features.dictionary import Variable, load_dictionary
 from features.finding_evidence import LIKE_THE_CLINIC, agreement_words
 from features.knowledge_checks import AXIAL_SOURCES, DECADES, ROOT_ZONES
 from features.knowledge_tables import knowledge_table, table_names
+from features.mimic_tables import capped_ratios
+from features.red_flags import MONTHS_SINCE
 
 NOT_FOR_REVIEW = ("variables", "choices")
 """The dictionary has a page of its own."""
@@ -141,10 +147,44 @@ def _sections() -> list[Section]:
         ),
         Section(
             "Red flags",
-            ("red_flags",),
-            "A case with a red flag is no question for a risk model: it is shown with what to do now, and gets no "
-            "risk. Flags are kept specific, since each takes a case out; a question that was not asked raises none.",
+            ("red_flags", "followup_red_flags"),
+            "A case with a red flag is no question for a risk model, nor for a ranking of causes: it is shown with "
+            "what to do now, and gets neither. Flags are kept specific, since each takes a case out; a question that "
+            "was not asked raises none. The second table holds only after an operation.",
             _red_flags,
+        ),
+        Section(
+            "Causes of failure",
+            ("causes",),
+            "What can be the cause after an operation that failed. The shares are those among failures of that kind of "
+            "operation; series disagree by factors, so `cause.prior_weight` decides how far they count. A cause that "
+            "needs what was not done is not ranked.",
+            _causes,
+        ),
+        Section(
+            "What is looked for after a failed operation",
+            ("cause_findings", "investigations"),
+            "When a finding counts as present, and what brings it to light. The background is the share of failures "
+            "from other causes in which it is present; it serves the choice of the next investigation, and no points.",
+            _cause_findings,
+        ),
+        Section(
+            "What each finding says of each cause",
+            ("cause_evidence",),
+            "Each cause is judged on its own against all others. A published ratio counts as far as the size of its "
+            "study allows; where none was published an ordered rule says that a finding speaks weakly, moderately or "
+            "strongly (`cause.rule_ratios`). Of the findings of one cluster the strongest for and the strongest "
+            "against the cause count. An empty cell says nothing.",
+            _cause_evidence,
+        ),
+        Section(
+            "Treatments after a failed operation",
+            ("treatments", "treatment_confirmations", "contraindications", "treatment_goals"),
+            "What may be done about each generator of pain, the least invasive first, what must be shown before it, "
+            "what the record forbids, and the change that counts.",
+            lambda numbers: _by_name(
+                ("treatments", "treatment_confirmations", "contraindications", "treatment_goals"), numbers
+            ),
         ),
         Section(
             "Outcomes",
@@ -500,7 +540,17 @@ def _mimics(numbers: Numbers) -> Rows:
 
 
 def _red_flags(numbers: Numbers) -> Rows:
-    table = knowledge_table("red_flags")
+    return [
+        *_flags_of("red_flags", numbers),
+        "",
+        "After an operation:",
+        "",
+        *_flags_of("followup_red_flags", numbers),
+    ]
+
+
+def _flags_of(name: str, numbers: Numbers) -> Rows:
+    table = knowledge_table(name)
     rows = [
         [
             _cell(row["label"]),
@@ -513,10 +563,81 @@ def _red_flags(numbers: Numbers) -> Rows:
     return _with_source(["flag", "raised by", "urgency", "what to do now"], rows, table, numbers)
 
 
+def _causes(numbers: Numbers) -> Rows:
+    head = ["cause", "class", "cannot be where", *(f"after {group}" for group in GROUPS)]
+    rows = [
+        [cause.label, cause.kind, NEEDS[cause.needs], *(f"{cause.shares[group]:.0%}" for group in GROUPS)]
+        for cause in causes()
+    ]
+    return _with_source(head, rows, knowledge_table("causes").set_index("cause").loc[list(CAUSES)], numbers)
+
+
+def _cause_findings(numbers: Numbers) -> Rows:
+    table, lines = knowledge_table("cause_findings"), []
+    for investigation in investigations():
+        of_it = table[table["investigation"] == investigation.name]
+        rows = [[_plain(row.label), *_when(row), f"{row.background:.0%}"] for row in of_it.itertuples()]
+        source = _reference(_investigation_source(investigation.name), numbers)
+        looks_for = f"Looks for {investigation.looks_for}. {source}"
+        head = ["finding", "present when", "threshold", "background"]
+        lines += [f"### {investigation.label}", "", looks_for, "", *_with_source(head, rows, of_it, numbers), ""]
+    return lines[:-1]
+
+
+def _investigation_source(name: str) -> str:
+    table = knowledge_table("investigations").set_index("investigation")
+    return str(table.loc[name, "source"])
+
+
+def _when(row: Any) -> tuple[str, str]:
+    """The definition of a finding, and its threshold with the unit."""
+    if pd.isna(row.threshold):
+        return _cell(row.definition), ""
+    unit = "" if pd.isna(row.unit) else f" {row.unit}"
+    return _cell(row.definition), f"{_cell(row.rule)} {row.threshold:g}{unit}"
+
+
+def _plain(label: str) -> str:
+    """A label with a blank for the number behind it."""
+    return re.sub(r"\{value[^}]*\}", "…", label)
+
+
+def _cause_evidence(numbers: Numbers) -> Rows:
+    labels = {one.name: _plain(one.label) for one in cause_findings()}
+    lines: Rows = []
+    for cause in causes():
+        rows = [row for row in evidence().rows if CAUSES[row["cause"]] == cause.name]
+        if rows:
+            table = pd.DataFrame(rows)
+            cells = [
+                [labels[cause_findings()[row["finding"]].name], *_says(row), _words(row["cluster"])] for row in rows
+            ]
+            head = ["finding", "present", "absent", "n", "cluster"]
+            lines += [f"### {cause.label.capitalize()}", "", *_with_source(head, cells, table, numbers), ""]
+    return lines[:-1]
+
+
+def _says(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What a row says where its finding is present, where it is absent, and of how many patients that is known."""
+    if row["basis"] == "rule":
+        return row["if_present"], row["if_absent"], ""
+    if row["basis"] == "mimic":
+        return "its own ratio", "its own ratio", ""
+    positive, negative = stated_ratios(row["sensitivity"], row["specificity"], row["lr_positive"], row["lr_negative"])
+    counted = capped_ratios(positive, negative, row["n"])
+    said = [
+        f"LR {ratio:.2g}" + (f", counts as {most:.2g}" if f"{most:.2g}" != f"{ratio:.2g}" else "")
+        for ratio, most in zip((positive, negative), counted, strict=True)
+    ]
+    return said[0], said[1], _cell(row["n"])
+
+
 def _condition(text: str) -> str:
     for rule, words in ((">=", "or more"), ("<=", "or less")):
         if rule in text:
             name, threshold = text.split(rule)
+            if name == MONTHS_SINCE:
+                return f"{threshold} months {words} since the operation"
             variable = load_dictionary()[name]
             return f"{variable.label.lower()} {threshold} {variable.unit} {words}".replace("  ", " ")
     label = load_dictionary()[text].label

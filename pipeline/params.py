@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from features.builders import BuilderParams
+from features.causes import CauseParams
 from features.cohort import CohortParams
 from features.dictionary import load_dictionary
 from features.errors import ParamsError
@@ -261,6 +262,28 @@ class BuildersParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CauseEvidenceParams:
+    seed: int
+    cases: int
+    twin_pairs: int
+    attainable_cases: int
+    anticipated_c_statistic: float
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "seed": (0, math.inf),
+            **dict.fromkeys(("cases", "twin_pairs", "attainable_cases"), (100, MOST_CASES)),
+            "anticipated_c_statistic": (0.55, 0.95),
+        }
+        _refuse(_out_of_range("cause_evidence", self, ranges))
+
+    @property
+    def seeds(self) -> tuple[int, int, int]:
+        """Of the work-ups tested apart, of the pairs, and of the cases that teach what is attainable."""
+        return self.seed, self.seed + 1, self.seed + 2
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExplainParams:
     waterfalls: int
 
@@ -388,6 +411,7 @@ class Params:
     ingest: IngestParams
     cohort: CohortStageParams
     derive: BuilderParams
+    cause: CauseParams
     split: SplitParams
     appraise: AppraiseParams
     train: TrainParams
@@ -395,6 +419,7 @@ class Params:
     evaluate: EvaluateParams
     subgroups: SubgroupsParams
     builders: BuildersParams
+    cause_evidence: CauseEvidenceParams
     explain: ExplainParams
     register: RegisterParams
     record: RecordParams
@@ -448,10 +473,11 @@ def load_params(path: Path = paths.PARAMS) -> Params:
             for outcome in params.train.outcomes
             if outcome not in params.evaluate.main_threshold
         ]
-        if params.registry.seed in params.builders.seeds:
-            problems.append(
-                f"builders.seed {params.builders.seed} draws the cases of registry.seed again; choose one further away"
-            )
+        problems += [
+            f"{section}.seed {drawing.seed} draws the cases of registry.seed again; choose one further away"
+            for section, drawing in (("builders", params.builders), ("cause_evidence", params.cause_evidence))
+            if params.registry.seed in drawing.seeds
+        ]
     if problems:
         raise ParamsError(f"{path}: " + "; ".join(problems) + ".")
     return params

@@ -92,3 +92,17 @@ def rows_of(block: Block, rows: np.ndarray) -> Block:
         return value
 
     return replace(block, **{f.name: part(getattr(block, f.name)) for f in fields(block)})  # type: ignore[type-var, arg-type]
+
+
+def either_of(condition: np.ndarray, first: Block, second: Block) -> Block:
+    """The same block of arrays, from `first` in the cases where the condition holds, else from `second`."""
+
+    def part(a: Any, b: Any) -> Any:
+        if isinstance(a, dict):
+            return {name: part(a[name], b[name]) for name in a}
+        if is_dataclass(a) and not isinstance(a, type):
+            return either_of(condition, a, b)
+        return np.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    parts = {f.name: part(getattr(first, f.name), getattr(second, f.name)) for f in fields(first)}  # type: ignore[arg-type]
+    return replace(first, **parts)  # type: ignore[type-var]

@@ -168,16 +168,18 @@ def _circulation(rng: Generator, people: People, sources: Sources) -> dict[str, 
 
 
 def _blocks(rng: Generator, sources: Sources, suffering: np.ndarray) -> dict[str, np.ndarray]:
-    """Relief in percent; an anaesthetic relieves the wrong structure in some, too (placebo, spread)."""
-
-    def relief(true: np.ndarray) -> np.ndarray:
-        return whole(100 * np.where(true, rng.beta(4, 1.6, true.shape), rng.beta(1.1, 2.4, true.shape)), 0, 100, 5)
-
     facet = sources.main.kind == GENERATORS.index("facet")
     return (
-        grid_columns("root_block_relief", relief(suffering[:, 2:6] > 0.2), "root", "side", roots=BLOCKED_ROOTS)
-        | grid_columns("sij_block_relief", relief(sources.mimics[:, 0]), "side")
-        | grid_columns("piriformis_block_relief", relief(sources.mimics[:, 1]), "side")
-        | grid_columns("hip_block_relief", relief(sources.mimics[:, 2]), "side")
-        | {"facet_block_relief": relief(facet)}
+        grid_columns(
+            "root_block_relief", block_relief(rng, suffering[:, 2:6] > 0.2), "root", "side", roots=BLOCKED_ROOTS
+        )
+        | grid_columns("sij_block_relief", block_relief(rng, sources.mimics[:, 0]), "side")
+        | grid_columns("piriformis_block_relief", block_relief(rng, sources.mimics[:, 1]), "side")
+        | grid_columns("hip_block_relief", block_relief(rng, sources.mimics[:, 2]), "side")
+        | {"facet_block_relief": block_relief(rng, facet)}
     )
+
+
+def block_relief(rng: Generator, hurts: np.ndarray) -> np.ndarray:
+    """Per cent of relief; an anaesthetic relieves the wrong structure in some, too (placebo, spread)."""
+    return whole(100 * np.where(hurts, rng.beta(4, 1.6, hurts.shape), rng.beta(1.1, 2.4, hurts.shape)), 0, 100, 5)

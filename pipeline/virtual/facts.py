@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.axes import LEVELS, REGIONS
+from features.axes import CAUSES, LEVELS, REGIONS
 from features.errors import KnowledgeError
 from pipeline.virtual.parameters import DIAGNOSES
 
@@ -21,6 +21,7 @@ STATUSES = ("verified", "memory", "mixed", "derived", "assumption", "expert_assi
 
 
 SHARES: dict[str, tuple[str, ...]] = {
+    "adjudication": ("share",),
     "causes": DIAGNOSES,
     "comorbidities": ("share_at_45", "share_at_70"),
     "events": DIAGNOSES,
@@ -31,6 +32,12 @@ SHARES: dict[str, tuple[str, ...]] = {
     "missingness": ("share",),
     "reader_error": ("misread",),
     "territories": (*REGIONS, "above_thigh_only"),
+    "workup_conditions": ("share_at_45", "share_at_70"),
+    "workup_course": ("good_start", "sudden", "triggered"),
+    "workup_done": ("share",),
+    "workup_enhancement": ("rim", "homogeneous"),
+    "workup_shares": ("share",),
+    "workup_symptoms": CAUSES,
     "tests": tuple(f"{share}{end}" for share in ("sensitivity", "false_positive") for end in ("", "_low", "_high")),
 }
 """Columns of which every number is a share of patients."""

@@ -110,7 +110,7 @@ def recorded(
             lacks = lacks | odd_level
         if block == "root_block":
             lacks = lacks | (blocked != name)
-        result[name] = _emptied(values, lacks)
+        result[name] = emptied(values, lacks)
     return result
 
 
@@ -171,5 +171,5 @@ def _alone(rng: Generator, name: str, item: str, block: str | None, gaps: np.nda
     return happens(rng, shifted(share, gaps))
 
 
-def _emptied(values: np.ndarray, lacks: np.ndarray) -> np.ndarray:
+def emptied(values: np.ndarray, lacks: np.ndarray) -> np.ndarray:
     return words_if(~lacks, values) if values.dtype == object else np.where(lacks, np.nan, values)

@@ -46,6 +46,12 @@ class Operation:
     reached_second: np.ndarray
     unreached: Unreached
     defect_mm: np.ndarray
+    level: np.ndarray
+    """The true level that was operated for the pain."""
+    decompressed: np.ndarray
+    """(n, level, side) on the true levels, whatever the note says."""
+    fused: np.ndarray
+    """(n, level) fused, or given a disc prosthesis."""
     columns: dict[str, np.ndarray]
 
 
@@ -73,6 +79,9 @@ def operation(rng: Generator, effects: Effects, planned: Planned) -> Operation:
         reached_second=second,
         unreached=unreached_share(sources, main, second),
         defect_mm=defect,
+        level=np.clip(plan.level + off, 0, decompressed.shape[1] - 1),
+        decompressed=decompressed,
+        fused=fused,
         columns=columns,
     )
 

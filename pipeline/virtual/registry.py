@@ -23,13 +23,14 @@ from pipeline.virtual.aftermath import NO_EVENT, event_names
 from pipeline.virtual.anatomy import Anatomy, incidental_findings, worn_anatomy
 from pipeline.virtual.centres import Centres, centre_of, drawn_centres
 from pipeline.virtual.choice import chosen_plan, listing
-from pipeline.virtual.course import Course, course
+from pipeline.virtual.course import Course
 from pipeline.virtual.draws import happens, rows_of, streams, words_if
 from pipeline.virtual.effects import Effects, drawn_effects
 from pipeline.virtual.examination import examination
-from pipeline.virtual.facts import constant, refuse_faulty_tables
+from pipeline.virtual.facts import refuse_faulty_tables
+from pipeline.virtual.fate import clinic_of, fate_of, settled
 from pipeline.virtual.missingness import recorded
-from pipeline.virtual.operation import Operation, operation
+from pipeline.virtual.operation import Operation
 from pipeline.virtual.pain import reported_pain
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.people import WORK, People, drawn_people, returned_people
@@ -37,7 +38,6 @@ from pipeline.virtual.planned import Planned
 from pipeline.virtual.record import first_day, grid_columns, iso_dates, record_frame, with_text
 from pipeline.virtual.scan import Reading, grades_at, read_scan
 from pipeline.virtual.sources import GENERATORS, NONE, SPINAL, felt_root, pain_sources
-from pipeline.virtual.workup import Failed, workup_columns
 
 BLOCK_CASES = 12_000
 """Cases drawn together. A registry of any size is a row of such blocks, so that it needs the memory of one."""
@@ -66,6 +66,9 @@ class Followed:
     course: Course
     dates: answers.Dates
     cause: np.ndarray
+    """Main cause in words: at the work-up, or should it fail by 12 months."""
+    holds: dict[str, np.ndarray]
+    """Whether each cause holds at the work-up, by its name in the truth; NaN without one."""
     columns: dict[str, np.ndarray]
 
 
@@ -223,56 +226,16 @@ def _followed(
     index: np.ndarray,
     operated: np.ndarray,
 ) -> Followed:
-    people, plan = planned.people, planned.plan
-    done = operation(rngs["operation"], effects, planned)
-    after = course(rngs["course"], effects, params, centres, planned, done)
-    dates = answers.all_dates(rngs["dates"], params, index, operated, after)
-    cause = answers.failure_cause(rngs["answers"], planned.sources, done, after, plan.diagnosis)
-    written = answers.reoperation_cause(rngs["answers"], cause, done, after)
-    replied, day = answers.answered(rngs["answers"], people, centres, dates, after)
-    columns = done.columns | answers.outcome_columns(dates, after, done, written, replied, day)
-    columns |= _workup(rngs["workup"], accuracies_of(params), planned, done, after, dates, cause, replied, day)
-    return Followed(operation=done, course=after, dates=dates, cause=cause, columns=columns)
-
-
-def _workup(
-    rng: Generator,
-    accuracies: Accuracies,
-    planned: Planned,
-    done: Operation,
-    after: Course,
-    dates: answers.Dates,
-    cause: np.ndarray,
-    replied: np.ndarray,
-    day: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Follow-up work-up of some who failed, after the questionnaire and before the last contact."""
-    n = len(cause)
-    failed = after.columns["odi_12m"] > 0.7 * planned.pain.columns["odi"]
-    when = day + np.round(rng.gamma(2, 30, n))
-    seen = failed & replied & happens(rng, constant("worked_up_if_failed"), (n,)) & (when <= dates.last_contact)
-    rows = np.flatnonzero(seen)
-    if not len(rows):
-        return {"workup_date": iso_dates(np.full(n, np.nan))}
-    whole_block = Failed(
-        people=planned.people,
-        anatomy=planned.anatomy,
-        sources=planned.sources,
-        pain=planned.pain,
-        operation=done,
-        course=after,
-        cause=cause,
+    fate = fate_of(rngs, params, effects, centres, planned, index, operated)
+    found = settled(rngs["workup"], clinic_of(params, accuracies_of(params), centres, planned), planned, fate)
+    return Followed(
+        operation=fate.operation,
+        course=fate.course,
+        dates=fate.dates,
+        cause=found.cause,
+        holds=found.holds,
+        columns=fate.columns | found.columns,
     )
-    columns = {"workup_date": iso_dates(np.where(seen, when, np.nan))}
-    for name, values in workup_columns(rng, accuracies, rows_of(whole_block, rows)).items():
-        spread = np.full(
-            n,
-            None if values.dtype.kind in "OU" else np.nan,
-            dtype=object if values.dtype.kind in "OU" else float,
-        )
-        spread[rows] = values
-        columns[name] = spread
-    return columns
 
 
 def _who_returns(
@@ -315,8 +278,11 @@ def _forget_after_last_contact(followed: Followed, back: np.ndarray, last_contac
     kept = {"reoperation_date", "reoperation_cause", "death_date", "last_contact_date", "has_wound_infection"}
     kept |= {"has_epidural_haematoma", "has_thromboembolism"}
     for variable in load_dictionary().variables:
-        if variable.known == "follow_up" and variable.name not in kept and variable.name in followed.columns:
+        is_told = variable.known in ("follow_up", "adjudication") and variable.name not in kept
+        if is_told and variable.name in followed.columns:
             followed.columns[variable.name][gone] = np.nan if variable.is_numeric else None
+    for holds in followed.holds.values():
+        holds[gone] = np.nan
 
 
 def _preoperative(rng: Generator, centres: Centres, planned: Planned) -> dict[str, np.ndarray]:
@@ -414,6 +380,7 @@ def _truth(planned: Planned, followed: Followed, second_reading: Reading) -> pd.
             "true_risk_failure_12m": followed.course.risk,
             "true_odi_12m": followed.course.columns["odi_12m"],
             "true_failure_cause": followed.cause,
+            **followed.holds,
             "true_risk_reoperation_24m": followed.course.reoperation_risk,
             "true_lapse": events[after.lapse],
             "true_later_event": events[after.event],

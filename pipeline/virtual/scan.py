@@ -41,9 +41,9 @@ def read_scan(rng: Generator, anatomy: Anatomy, error: float = 1.0) -> Reading:
     shift = _numbering_shift(rng, anatomy.transitional, method)
 
     def read(finding: str, grades: np.ndarray, upper: int, lower: int = 0) -> np.ndarray:
-        return _at_counted_level(_misread(rng, finding, grades, error, lower, upper), shift, lower)
+        return at_counted_level(read_with_error(rng, finding, grades, error, lower, upper), shift, lower)
 
-    herniation = _at_counted_level(_misread_herniation(rng, anatomy.herniation, error), shift, 0)
+    herniation = at_counted_level(_misread_herniation(rng, anatomy.herniation, error), shift, 0)
     compression = read("root_compression", _root_compression(anatomy), 3)
     readings = {
         "central_stenosis": read("central_stenosis", anatomy.central, 3),
@@ -60,7 +60,7 @@ def read_scan(rng: Generator, anatomy: Anatomy, error: float = 1.0) -> Reading:
         "synovial_cyst": read("synovial_cyst", anatomy.cyst, 1),
         "root_compression": compression,
     }
-    columns = _herniation_columns(herniation, _at_counted_level(anatomy.migration, shift, 0))
+    columns = _herniation_columns(herniation, at_counted_level(anatomy.migration, shift, 0))
     for item, grades in readings.items():
         columns |= grid_columns(item, grades, "level")
     for item, grades in sided.items():
@@ -103,7 +103,7 @@ def _numbering_shift(rng: Generator, transitional: np.ndarray, method: np.ndarra
     return np.where(happens(rng, chance), direction, 0)
 
 
-def _at_counted_level(grades: np.ndarray, shift: np.ndarray, lower: int) -> np.ndarray:
+def at_counted_level(grades: np.ndarray, shift: np.ndarray, lower: int) -> np.ndarray:
     """The grades moved along the levels; what comes in from beyond the lumbar spine is normal."""
     moved = grades.copy()
     for by, (onto, off, new) in {
@@ -116,7 +116,9 @@ def _at_counted_level(grades: np.ndarray, shift: np.ndarray, lower: int) -> np.n
     return moved
 
 
-def _misread(rng: Generator, finding: str, grades: np.ndarray, error: float, lower: int, upper: int) -> np.ndarray:
+def read_with_error(
+    rng: Generator, finding: str, grades: np.ndarray, error: float, lower: int, upper: int
+) -> np.ndarray:
     """One step off with the chance of the table times `error`, another one where the place is normal."""
     overread, misread = (fact("reader_error", finding, kind) for kind in ("overread", "misread"))
     chance = error * np.where(grades <= lower, overread, misread)
@@ -126,7 +128,7 @@ def _misread(rng: Generator, finding: str, grades: np.ndarray, error: float, low
 
 
 def _misread_herniation(rng: Generator, herniation: np.ndarray, error: float) -> np.ndarray:
-    read = _misread(rng, "herniation", herniation, error, 0, 4)
+    read = read_with_error(rng, "herniation", herniation, error, 0, 4)
     # A bulge is all round, so a lateral place is either normal or more than a bulge.
     read[..., 1:] = np.where(read[..., 1:] == 1, np.where(herniation[..., 1:] > 1, 2, 0), read[..., 1:])
     overlooked = [constant(f"{zone}_herniation_missed") for zone in ("foraminal", "far_lateral")]

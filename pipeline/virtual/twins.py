@@ -6,8 +6,8 @@ Drawing, answers and signs are drawn anew from that source. No reading of the sc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from features.axes import LEVELS
 from pipeline.virtual.anatomy import Anatomy, slot
 from pipeline.virtual.choice import chosen_plan
 from pipeline.virtual.decisions import decision_truth
-from pipeline.virtual.draws import happens, picked, streams
+from pipeline.virtual.draws import either_of, happens, picked, streams
 from pipeline.virtual.examination import examination
 from pipeline.virtual.pain import reported_pain
 from pipeline.virtual.parameters import RegistryParams
@@ -31,8 +31,6 @@ SHARE_MIMIC = 0.3
 """Of second twins, those whose pain comes from no lesion of the scan (a choice)."""
 RADIOGRAPH = "sacroiliitis_grade"
 """A finding on film that the examination draws; twins share it as they share the scan."""
-
-Block = TypeVar("Block")
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def _twins_of(params: RegistryParams, decisions: Decisions) -> Twins:
     rngs = streams(params.seed, TWIN_EPISODE, decisions.block)
     first, second = decisions.planned, _second_twin(rngs, params, decisions)
     n = len(decisions.index)
-    plan = _either(happens(rngs["listing"], 0.5, (n,)), second.plan, first.plan)
+    plan = either_of(happens(rngs["listing"], 0.5, (n,)), second.plan, first.plan)
     first, second = replace(first, plan=plan), replace(second, plan=plan)
     order = np.arange(n)
     return Twins(
@@ -96,7 +94,7 @@ def other_sources(rng: Generator, sources: Sources, anatomy: Anatomy) -> Sources
     main, n = _other_lesion(rng, sources.main, anatomy), len(sources.main.kind)
     was_spinal = (sources.main.kind >= 0) & (sources.main.kind < SPINAL)
     is_mimic = (main.kind == NONE) | (was_spinal & happens(rng, SHARE_MIMIC, (n,)))
-    main = _either(is_mimic, _other_mimic(rng, sources.main), main)
+    main = either_of(is_mimic, _other_mimic(rng, sources.main), main)
     mimics = sources.mimics & ~_main_mimics(sources.main) | _main_mimics(main)
     same = (sources.second.kind == main.kind) & (sources.second.level == main.level)
     none = np.full(n, NONE)
@@ -105,7 +103,7 @@ def other_sources(rng: Generator, sources: Sources, anatomy: Anatomy) -> Sources
     return replace(
         sources,
         main=main,
-        second=_either(same, Lesion(none, none, none, none, none, np.zeros(n)), sources.second),
+        second=either_of(same, Lesion(none, none, none, none, none, np.zeros(n)), sources.second),
         second_share=np.where(same, 0, sources.second_share),
         mimics=mimics,
         mimic_share=np.where(beside, share, 0),
@@ -182,17 +180,3 @@ def _visible_lesions(anatomy: Anatomy) -> tuple[Place, np.ndarray]:
         add("disc", level, BOTH, 0, NONE, inflamed, 4)
         add("facet", level, BOTH, 0, NONE, anatomy.facet[:, level], 2)
     return Place(*np.array(places).T), np.stack(grades, axis=1)
-
-
-def _either(condition: np.ndarray, first: Block, second: Block) -> Block:
-    """The same block of arrays, from `first` in the cases where the condition holds."""
-
-    def part(a: Any, b: Any) -> Any:
-        if isinstance(a, dict):
-            return {name: part(a[name], b[name]) for name in a}
-        if is_dataclass(a) and not isinstance(a, type):
-            return _either(condition, a, b)
-        return np.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-
-    parts = {f.name: part(getattr(first, f.name), getattr(second, f.name)) for f in fields(first)}  # type: ignore[arg-type]
-    return replace(first, **parts)  # type: ignore[type-var]

@@ -42,6 +42,13 @@ def invent_cases() -> Callable[[int, int], pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
+def invent_followups() -> Callable[[int, int], pd.DataFrame]:
+    """`invent_followups(n, seed)`: work-ups over all that is known by then, with gaps."""
+    module = beside("invented_followups")
+    return lambda n, seed: module.invented_followups(n, seed=seed)
+
+
+@pytest.fixture(scope="session")
 def mirror_cases() -> Callable[[pd.DataFrame], pd.DataFrame]:
     """The same people with left and right exchanged."""
     return mirrored

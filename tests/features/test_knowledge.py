@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 
 from features import knowledge_tables
 from features.anatomy import AXIAL_ZONES, ROOT_ZONES, SITES, root_reach, site_territory
-from features.axes import FLAGGED_MIMICS, LEVELS, MIMICS, REGIONS, ROOTS, SIDES
+from features.axes import CAUSES, FLAGGED_MIMICS, LEVELS, MIMICS, REGIONS, ROOTS, SIDES
 from features.dictionary import load_dictionary
 from features.errors import KnowledgeError
 from features.finding_evidence import finding_ratio, finding_ratios, reader_kappa
@@ -343,6 +344,48 @@ def test_figures_are_plain_numbers_with_their_people_and_source():
     assert all(f.source and f.status in STATUSES for f in figures)
 
 
+# Causes of failure
+
+
+def evidence_rows():
+    return knowledge_table("cause_evidence")
+
+
+def test_every_cause_has_findings_for_it_and_against_it_and_none_found_has_none():
+    rows = evidence_rows()
+    assert set(rows["cause"]) == set(CAUSES) - {"none_found"}
+    said = rows["if_present"].fillna("") + rows["if_absent"].fillna("")
+    for cause, of_cause in said.groupby(rows["cause"]):
+        assert of_cause.str.contains("for").any(), cause
+        assert of_cause.str.contains("against").any(), cause
+
+
+def test_a_published_figure_counts_before_a_rule_and_says_how_many_people_are_behind_it():
+    rows = evidence_rows()
+    is_ratio = rows["basis"] == "ratio"
+    assert is_ratio.sum() >= 20
+    assert (rows.loc[~is_ratio & (rows["basis"] == "rule"), "status"] == "expert_assignment").all()
+    assert rows.loc[is_ratio & (rows["status"] == "verified"), "n"].notna().all()
+
+
+def test_the_tests_of_the_mimics_have_their_accuracy_in_one_table():
+    rows = evidence_rows().query("basis == 'mimic'")
+    assert set(rows["cause"]) == set(MIMICS)
+    assert rows[["sensitivity", "specificity", "lr_positive", "lr_negative"]].isna().all(axis=None)
+
+
+def test_the_causes_are_those_of_the_record_but_for_the_emergency_of_the_first_days():
+    codes = load_dictionary()["adjudicated_cause"].codes
+    assert tuple(code for code in codes if code != "haematoma") == CAUSES
+    assert knowledge_table("causes")["cause"].tolist() == list(CAUSES)
+
+
+def test_every_label_with_a_number_can_hold_one():
+    for row in knowledge_table("cause_findings").itertuples():
+        for words in (row.label, row.negative):
+            assert "{" not in words.format(value=1.0)
+
+
 # A faulty table is refused
 
 
@@ -420,7 +463,8 @@ def test_a_gap_is_refused_by_name(spoil, name, change, message):
 
 KEYED = [
     "root_reach", "territories", "asymptomatic_prevalence", "lesion_weights", "root_signs", "finding_ratios",
-    "reader_agreement", "grading_systems", "red_flags",
+    "reader_agreement", "grading_systems", "red_flags", "followup_red_flags", "causes", "cause_findings",
+    "cause_evidence", "investigations",
 ]  # fmt: skip
 
 
@@ -505,6 +549,15 @@ def test_a_value_outside_its_range_is_refused_with_its_row(spoil, name, column, 
         ("reader_agreement", "setting", "home", r"unknown setting home\. It is one of .*; see row 2"),
         ("red_flags", "urgency", "some day", r"unknown urgency some day\. It is one of .*; see row 2"),
         ("red_flags", "action", "wait", "cauda_equina has more than one label, urgency or action"),
+        ("causes", "cause", "bad_luck", r"unknown cause bad_luck\. It is one of .*; see row 2"),
+        ("causes", "needs", "luck", r"unknown needs luck\. It is one of .*; see row 2"),
+        ("cause_findings", "investigation", "palmistry", r"unknown investigation palmistry\. .*; see row 2"),
+        ("cause_findings", "variable", "shoe_size", "is read from shoe_size, which is no variable known by the"),
+        ("cause_findings", "variable", "adjudicated_cause", "adjudicated_cause, which is no variable known by the"),
+        ("cause_evidence", "finding", "aura", r"unknown finding aura\. It is one of .*; see row 2"),
+        ("cause_evidence", "basis", "hearsay", r"unknown basis hearsay\. It is one of .*; see row 2"),
+        ("cause_evidence", "if_present", "very much for", r"unknown if_present very much for\. .*; see row 2"),
+        ("investigations", "includes", "pet", "pet is included somewhere and declared nowhere"),
     ],
 )
 def test_a_name_that_the_project_does_not_know_is_refused(spoil, name, column, word, message):
@@ -573,6 +626,60 @@ def test_a_ratio_of_a_cluster_that_contradicts_its_accuracy_is_refused_with_its_
 def test_a_ratio_may_differ_from_its_accuracy_by_rounding_and_no_more(figures, n):
     assert RATIO_TOLERANCE == 0.15
     assert len(contradictions(*figures)) == n
+
+
+@pytest.mark.parametrize(
+    ("basis", "cells", "message"),
+    [
+        ("rule", {"if_present": "", "if_absent": ""}, "is a rule that says nothing"),
+        (
+            "rule",
+            {"if_present": "weak for", "if_absent": "weak for"},
+            "speaks for the cause whether it is there or not",
+        ),
+        ("rule", {"sensitivity": "0.9"}, "is a rule and has figures"),
+        ("ratio", {"if_present": "weak for"}, "has the words of a rule, and is none"),
+        ("ratio", {"sensitivity": "", "lr_positive": ""}, "has no ratio, nor a sensitivity and a specificity"),
+        ("ratio", {"sensitivity": "1"}, "a sensitivity of 0 or 1 makes a finding certain"),
+        ("ratio", {"lr_positive": "2", "lr_negative": "1.5"}, "both ratios speak the same way"),
+        ("mimic", {"sensitivity": "0.9"}, "has figures, but mimic_clusters.csv has them"),
+        ("mimic", {"finding": "never_better"}, "is nothing that the mimics weigh"),
+    ],
+)
+def test_a_row_of_evidence_that_mixes_words_and_figures_or_has_neither_is_refused(spoil, basis, cells, message):
+    row = int(np.flatnonzero(evidence_rows()["basis"] == basis)[0]) + 2
+    spoil("cause_evidence", put(row, **cells))
+    with pytest.raises(KnowledgeError, match=message):
+        knowledge_table("cause_evidence")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("causes", without(cause="hip"), "there is no row for hip"),
+        ("causes", put(2, share_fusion="0"), "share_fusion is outside 0.001 to 0.999 in row 2"),
+        ("causes", put(2, share_fusion="0.6"), "share_fusion of none_found is not above all others"),
+        ("cause_findings", put(2, sought=""), "sought is empty in row 2"),
+        ("cause_findings", without(finding="fever"), r"cause_evidence\.csv: unknown finding fever"),
+        ("cause_evidence", lambda t: t[t["finding"] != "night_pain"], "there is no evidence for night_pain"),
+        ("cause_evidence", without(cause="facet"), "there is no evidence for facet"),
+        ("investigations", without(investigation="hip_film"), r"cause_findings\.csv: unknown investigation hip_film"),
+    ],
+)
+def test_the_tables_of_causes_have_no_gap(spoil, name, change, message):
+    spoil(name, change)
+    with pytest.raises(KnowledgeError) as refused:
+        check_knowledge()
+    assert re.search(message, str(refused.value))
+
+
+def test_a_finding_that_nothing_reads_or_that_is_read_and_has_no_row_is_refused(spoil):
+    spoil("cause_findings", lambda table: table.replace({"finding": {"same_pain": "the_same"}}))
+    spoil("cause_evidence", lambda table: table.replace({"finding": {"same_pain": "the_same"}}))
+    with pytest.raises(KnowledgeError) as refused:
+        check_knowledge()
+    assert "nothing reads the_same: name its variable" in str(refused.value)
+    assert "there is no row for same_pain" in str(refused.value)
 
 
 def test_all_problems_of_a_table_are_told_at_once(spoil):

@@ -8,6 +8,7 @@ it is on the left, so is the pre-test probability.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -859,12 +860,26 @@ def test_the_best_few_are_ranked_with_the_change_expected_of_each():
         "do the five sacroiliac provocation tests, left: distraction, compression, thigh thrust, Gaenslen, "
         "sacral thrust"
     )
-    tests = next_tests(evidence)
-    best = np.argsort(-np.nan_to_num(tests.weighted[0]))[:4]
-    assert [change for _, change in ranked] == tests.changes[0, best].tolist()
-    assert "do the FAIR test, left" in [
-        words for words, _ in ranked_actions(evidence, next_tests(evidence), 0, most=99)
-    ]
+    changes, _ = changes_of(buttock_pain())
+    in_order = ("laslett_five", "one_finger", "adduction_limited", "altman_motion")
+    assert [change for _, change in ranked] == [changes[name, "left"] for name in in_order]
+
+
+@pytest.mark.parametrize("tests", ["......", "+.....", "-.+...", "--.+.."])
+def test_actions_that_are_listed_differ_in_what_the_clinic_does(tests):
+    """The rest of one cluster, and a cluster that is part of it, would be done in one go."""
+    evidence = evidence_of(buttock_pain(**results(tests)))
+    chosen = next_tests(evidence)
+    ranked = [words for words, _ in ranked_actions(evidence, chosen, 0, most=99)]
+    left = {action_in_words(a, found := items_left(evidence, 0, a)): (a.side, set(found)) for a in chosen.actions}
+    for first, second in itertools.combinations(ranked, 2):
+        (side, ours), (other_side, theirs) = left[first], left[second]
+        assert side != other_side or len(ours & theirs) < min(len(ours), len(theirs)) / 2
+    assert sum("sacroiliac" in words for words in ranked) == 1
+    possible = [words for words, weight in zip(left, np.nan_to_num(chosen.weighted[0]), strict=True) if weight > 0]
+    for words in set(possible) - set(ranked):  # nothing is lost: what is left out is much like one that is listed
+        side, own = left[words]
+        assert any(side == left[one][0] and own & left[one][1] for one in ranked)
 
 
 def test_where_every_test_is_done_there_is_no_next_one():

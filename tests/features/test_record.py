@@ -18,6 +18,8 @@ from features.errors import BackcastError, ColumnsError, TimingError, ValuesErro
 from features.record import (
     FRACTION_CASES,
     date_problems,
+    followup_cautions,
+    followup_problems,
     fraction_problems,
     problem_table,
     refuse_problems,
@@ -50,7 +52,7 @@ def test_a_complete_table_has_no_wrong_columns():
 
 
 def test_to_predict_the_essentials_are_required_and_to_train_the_keys_and_outcomes_as_well():
-    to_predict, to_train = required_columns("preoperative"), required_columns("follow_up")
+    to_predict, to_train = required_columns("preoperative"), required_columns("adjudication")
     assert "case_id" in to_predict
     assert "patient_id" not in to_predict
     assert "odi_12m" not in to_predict
@@ -349,8 +351,9 @@ def test_a_patient_may_have_several_cases():
 def test_a_key_may_not_be_empty(key):
     cases = keyed(odi=[40.0, 50.0])
     cases[key] = cases[key].mask([False, True])
-    problem = only(schema_problems(cases, "follow_up", 2))
+    problem = only(schema_problems(cases, "adjudication", 2))
     assert (problem.rule, problem.column, problem.rows) == ("missing_key", key, (3,))
+    assert bool(schema_problems(cases, "follow_up", 2)) == (key == "case_id"), "a work-up may come from elsewhere"
 
 
 def test_rows_are_lines_of_the_file_whatever_the_index():
@@ -470,6 +473,158 @@ def test_dates_in_an_impossible_order_are_refused(draw_cases, earlier, later):
     assert (problem.rule, problem.column, problem.rows) == ("date_order", later, (3,))
     assert f"{later} lies before {earlier}" in str(problem)
     assert "2023" not in str(problem)
+
+
+# The work-up
+
+
+@pytest.mark.parametrize(
+    ("rule", "column", "wrong", "sound"),
+    [
+        ("work_up_without_operation", "operation_date", {"followup_odi": 40.0}, {"planned_fusion_l4_l5": 1.0}),
+        (
+            "work_up_without_operation",
+            "operation_date",
+            {"workup_date": "2023-05-02"},
+            {"operation_date": "2022-05-02"},
+        ),
+        (
+            "enhancement_without_contrast",
+            "followup_enhancement_l4_l5_left",
+            {"followup_contrast": 0.0, "followup_enhancement_l4_l5_left": 0.0},
+            {"followup_contrast": 1.0},
+        ),
+        (
+            "never_better",
+            "pain_free_interval_months",
+            {"return_tempo": "never_better", "pain_free_interval_months": 3.0},
+            {"pain_free_interval_months": 0.0},
+        ),
+        (
+            "never_better",
+            "initial_relief_percent",
+            {"return_tempo": "never_better", "initial_relief_percent": 50.0},
+            {"initial_relief_percent": 45.0},
+        ),
+        (
+            "came_back",
+            "return_tempo",
+            {"return_tempo": "gradual", "pain_free_interval_months": 0.0, "initial_relief_percent": 0.0},
+            {"initial_relief_percent": 20.0},
+        ),
+        (
+            "interval_too_long",
+            "pain_free_interval_months",
+            {"operation_date": "2023-01-01", "workup_date": "2023-07-01", "pain_free_interval_months": 8.0},
+            {"pain_free_interval_months": 6.0},
+        ),
+        (
+            "fusion_without_fusion",
+            "followup_fusion_l5_s1",
+            {
+                "performed_procedure": "decompression",
+                "has_earlier_fusion": 0.0,
+                "followup_fusion_l5_s1": 2.0,
+            },
+            {"has_earlier_fusion": 1.0},
+        ),
+        (
+            "implant_without_implant",
+            "followup_hardware_fault",
+            {
+                "performed_procedure": "microdiscectomy",
+                "earlier_lumbar_operations": 0.0,
+                "followup_hardware_fault": 1.0,
+            },
+            {"performed_procedure": "disc_prosthesis"},
+        ),
+        ("pregnant_man", "is_pregnant", {"is_pregnant": 1.0, "sex": "male"}, {"sex": "female"}),
+    ],
+)
+def test_a_work_up_that_contradicts_itself_is_refused_by_name(rule, column, wrong, sound):
+    """In a table and in one record alike; two cases, of which the second is sound."""
+    operated = {} if rule == "work_up_without_operation" else {"operated_decompression_l4_l5_left": 1.0}
+    first, second = operated | wrong, operated | wrong | sound
+    names = [*first, *(name for name in second if name not in first)]
+    cases = pd.DataFrame({name: [first.get(name), second.get(name)] for name in names})
+    for name in ("operation_date", "workup_date"):
+        if name in cases:
+            cases[name] = pd.to_datetime(cases[name])
+    problem = only(followup_problems(cases, first_row=2))
+    assert (problem.kind, problem.rule, problem.column, problem.rows) == (ValuesError, rule, column, (2,))
+    assert only(followup_problems({name: [value] for name, value in first.items()})).rule == rule
+    assert followup_problems({name: [value] for name, value in second.items()}) == []
+    assert "2023" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    ["return_tempo", "pain_free_interval_months", "initial_relief_percent", "operation_date", "followup_contrast"],
+)
+def test_what_is_not_recorded_contradicts_nothing(left_out):
+    record = {
+        "operated_decompression_l4_l5_left": 1.0,
+        "operation_date": "2023-01-01",
+        "workup_date": "2023-02-01",
+        "return_tempo": "sudden",
+        "pain_free_interval_months": 0.0,
+        "initial_relief_percent": 0.0,
+        "followup_contrast": 0.0,
+        "followup_enhancement_l4_l5_left": 2.0,
+    }
+    rules = {problem.rule for problem in followup_problems({name: [value] for name, value in record.items()})}
+    assert rules == {"came_back", "enhancement_without_contrast"}
+    blank = {name: [None if name == left_out else value] for name, value in record.items()}
+    absent = {name: value for name, value in blank.items() if name != left_out}
+    fewer = {problem.rule for problem in followup_problems(blank)}
+    assert fewer == {problem.rule for problem in followup_problems(absent)} <= rules
+    assert (fewer < rules) == (left_out != "operation_date")
+
+
+def test_a_fusion_of_which_nothing_is_known_is_a_caution_and_no_contradiction():
+    record = {"performed_procedure": ["microdiscectomy"], "followup_fusion_l4_l5": [0.0]}
+    assert followup_problems(record) == []
+    assert only(followup_cautions(record)).rule == "fusion_unsaid"
+
+
+@pytest.mark.parametrize(
+    ("rule", "column", "odd"),
+    [
+        ("trigger_without_return", "return_trigger", {"return_tempo": "never_better", "return_trigger": "other"}),
+        (
+            "mass_without_herniation",
+            "followup_mass_in_continuity_l4_l5_left",
+            {"followup_mass_in_continuity_l4_l5_left": 1.0, "followup_herniation_l4_l5_left": 0.0},
+        ),
+        ("after_reoperation", "workup_date", {"reoperation_date": "2023-01-01", "workup_date": "2023-02-01"}),
+    ],
+)
+def test_what_is_odd_and_may_be_so_is_a_caution(rule, column, odd):
+    record = {name: [value] for name, value in ({"operated_fusion_l4_l5": 1.0} | odd).items()}
+    assert followup_problems(record) == []
+    caution = only(followup_cautions(record))
+    assert (caution.rule, caution.column) == (rule, column)
+
+
+def test_a_level_that_was_operated_and_does_not_exist_is_refused_with_those_that_do():
+    problem = only(wrong_columns(["operated_decompression_l6_s1_left"], "follow_up", ()))
+    assert problem.rule == "unknown_column"
+    assert "The levels are l1_l2, l2_l3, l3_l4, l4_l5, l5_s1." in str(problem)
+
+
+def test_a_work_up_before_the_operation_is_a_date_in_the_wrong_order(draw_cases):
+    cases = draw_cases("""
+        case_id | operation_date | workup_date
+        A       | 2023-05-02     | 2023-05-01
+    """)
+    problem = only(date_problems(cases, TODAY, 2))
+    assert (problem.rule, problem.column) == ("date_order", "workup_date")
+
+
+def test_an_empty_table_holds_no_contradiction():
+    assert followup_problems(pd.DataFrame()) == []
+    assert followup_problems({}) == []
+    assert followup_cautions(pd.DataFrame({"followup_odi": []})) == []
 
 
 # All at once

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.axes import LEVELS, SIDES
 from pipeline.virtual.aftermath import (
     HORIZONS,
     NO_EVENT,
@@ -118,13 +119,36 @@ def test_a_retained_fragment_is_found_early_and_a_recurrence_later(registry):
 
 
 def test_the_work_up_tells_the_interval_of_the_event(registry):
+    """Where the event is the main cause; a source that was missed before it leaves no good interval."""
     cases, truth = registry
-    seen = cases["workup_date"].notna() & cases["pain_free_interval_months"].notna()
-    returned = truth["true_later_event_months"] <= 12
-    assert (cases["pain_free_interval_months"] > 0)[seen & returned].mean() > 0.75
-    assert (cases["pain_free_interval_months"] > 0)[seen & ~returned].mean() < 0.25
-    sudden = (cases["return_tempo"] == "sudden")[seen & returned].groupby(truth["true_later_event"]).mean()
+    told = cases["workup_date"].notna() & cases["pain_free_interval_months"].notna()
+    main = truth["true_failure_cause"].str.removesuffix("_other_side")
+    by_event = told & (main == truth["true_later_event"])
+    missed = told & (main == "wrong_level_or_side")
+    good = cases["pain_free_interval_months"] > 0
+    assert good[by_event].mean() > 0.8
+    assert good[missed].mean() < 0.25
+    remembered = (cases["pain_free_interval_months"] / truth["true_later_event_months"])[by_event & good]
+    assert 0.85 < remembered.median() < 1.15
+    sudden = (cases["return_tempo"] == "sudden")[by_event].groupby(truth["true_later_event"]).mean()
     assert sudden["recurrent_herniation"] > sudden["epidural_fibrosis"] + 0.3
+
+
+def test_a_film_shows_a_wrong_level_that_the_note_does_not_tell(registry):
+    cases, truth = registry
+
+    def levels(item: str) -> np.ndarray:
+        columns = [[f"{item}_{level}_{side}" for side in SIDES] for level in LEVELS]
+        return np.stack([cases[pair].max(axis=1) for pair in columns], axis=1)
+
+    fused = cases[[f"operated_fusion_{level}" for level in LEVELS]].to_numpy()
+    noted, seen = np.maximum(levels("operated_decompression"), fused), levels("followup_operated_site")
+    read = ~np.isnan(seen).any(axis=1) & ~np.isnan(noted).any(axis=1)
+    differs = (noted != seen).any(axis=1)
+    wrong = truth["is_wrong_level"] == 1
+    assert (read & wrong).sum() >= 5
+    assert differs[read & wrong].mean() > 0.6
+    assert differs[read & ~wrong].mean() < 0.12
 
 
 # What predicts them
