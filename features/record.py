@@ -269,11 +269,16 @@ def _number_words(variable: Variable, has_decimal_comma: bool) -> tuple[str, str
 
 def _system(variable: Variable) -> str:
     """A sentence on the grading system of a column and how it is usually written; empty for a column without one."""
-    systems = knowledge_table("grading_systems").set_index("item")
-    if variable.item not in systems.index:
-        return ""
-    system = systems.loc[variable.item]
-    return f" The column is in the grading of {system['system']}, usually written {system['written_as']}."
+    return _systems().get(variable.item, "")
+
+
+@cache
+def _systems() -> dict[str, str]:
+    """The sentence on each graded item; read once, since every column of every case asks."""
+    return {
+        row.item: f" The column is in the grading of {row.system}, usually written {row.written_as}."
+        for row in knowledge_table("grading_systems").itertuples()
+    }
 
 
 def _problem_if(

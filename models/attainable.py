@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from features.axes import LEG_REGIONS, LEVELS, ROOTS, SIDES
-from features.dictionary import load_dictionary
+from features.dictionary import Variable, load_dictionary
 from models.metrics import Floats
 
 ABOUT_LEVEL = (-1, 0, 1, 2)
@@ -41,16 +41,18 @@ LEVELLED = 0.005
 Grids = Mapping[str, Sequence[str | None]]
 
 
-def record_matrix(cases: pd.DataFrame) -> pd.DataFrame:
-    """Every preoperative variable as a number: choices in words become one column a choice; NaN is missing."""
-    predictors = [v for v in load_dictionary().predictors if v.name in cases.columns]
-    columns = {v.name: cases[v.name].astype(float) for v in predictors if v.is_numeric}
+def record_matrix(cases: pd.DataFrame, variables: Sequence[Variable] | None = None) -> pd.DataFrame:
+    """Variables as numbers, by default the preoperative ones: choices become one column a choice; NaN is missing."""
+    wanted = load_dictionary().predictors if variables is None else variables
+    predictors = [v for v in wanted if v.name in cases.columns]
+    numbers = cases[[v.name for v in predictors if v.is_numeric]].astype(float)
+    columns = {}
     for variable in predictors:
         if not variable.is_numeric and variable.choices:
             for code in variable.codes:
                 is_code = (cases[variable.name] == code) * 1.0
                 columns[f"{variable.name}={code}"] = is_code.where(cases[variable.name].notna())
-    return pd.DataFrame(columns, index=cases.index)
+    return pd.concat([numbers, pd.DataFrame(columns, index=cases.index)], axis=1)
 
 
 def mirrored(record: pd.DataFrame, is_mirrored: np.ndarray) -> pd.DataFrame:
@@ -67,17 +69,18 @@ def mirrored(record: pd.DataFrame, is_mirrored: np.ndarray) -> pd.DataFrame:
     )
 
 
-def planned_place(record: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def planned_place(record: pd.DataFrame, which: str = "planned", drawing: str = "pain") -> tuple[np.ndarray, np.ndarray]:
     """(n,) uppermost planned level, 0 without a plan, and whether the plan leans to the right.
 
-    A plan for both sides leans to the side on which more leg pain is drawn.
+    A plan for both sides leans to the side on which more leg pain is drawn. Of what was done it is asked with
+    `which="operated"`, and with `drawing="followup_pain"` of the drawing made later.
     """
     planned = {
-        side: np.stack([_column(record, f"planned_decompression_{level}_{side}") > 0 for level in LEVELS], axis=1)
+        side: np.stack([_column(record, f"{which}_decompression_{level}_{side}") > 0 for level in LEVELS], axis=1)
         for side in SIDES
     }
-    fused = np.stack([_column(record, f"planned_fusion_{level}") > 0 for level in LEVELS], axis=1)
-    leg = {side: sum(np.nan_to_num(_column(record, f"pain_{r}_{side}")) for r in LEG_REGIONS) for side in SIDES}
+    fused = np.stack([_column(record, f"{which}_fusion_{level}") > 0 for level in LEVELS], axis=1)
+    leg = {side: sum(np.nan_to_num(_column(record, f"{drawing}_{r}_{side}")) for r in LEG_REGIONS) for side in SIDES}
     n_left, n_right = planned["left"].sum(axis=1), planned["right"].sum(axis=1)
     leans_right = np.where(n_left == n_right, leg["right"] > leg["left"], n_right > n_left)
     return (planned["left"] | planned["right"] | fused).argmax(axis=1), np.asarray(leans_right, dtype=bool)
@@ -87,19 +90,19 @@ def _column(record: pd.DataFrame, name: str) -> Floats:
     return record[name].to_numpy() if name in record.columns else np.full(len(record), np.nan)
 
 
-def level_grids() -> Grids:
+def level_grids(variables: Sequence[Variable] | None = None) -> Grids:
     """Columns of the record that run along the levels, by what they are apart from the level."""
-    return _grids("level", LEVELS)
+    return _grids("level", LEVELS, variables)
 
 
-def root_grids() -> Grids:
+def root_grids(variables: Sequence[Variable] | None = None) -> Grids:
     """Columns of the record that run along the roots, by what they are apart from the root."""
-    return _grids("root", ROOTS)
+    return _grids("root", ROOTS, variables)
 
 
-def _grids(axis: str, labels: Sequence[str]) -> dict[str, list[str | None]]:
+def _grids(axis: str, labels: Sequence[str], variables: Sequence[Variable] | None) -> dict[str, list[str | None]]:
     found: dict[str, list[str | None]] = {}
-    for variable in load_dictionary().predictors:
+    for variable in load_dictionary().predictors if variables is None else variables:
         place = dict(variable.coordinates)
         if variable.is_numeric and axis in place:
             label = place.pop(axis)

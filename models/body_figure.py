@@ -275,7 +275,13 @@ def _legend(picture: BodyPicture, hatching: list[str], foot: float, mark: str) -
     heading = [text(SPINE_LEFT, top + LEGEND_LINE * row, line, weight="bold") for row, line in enumerate(hatching)]
     steps = _expected_legend(top + LEGEND_LINE * (len(hatching) - 1) + 10, mark) if picture.has_expected else []
     reading = _reading_legend(foot, mark) if picture.has_drawing and picture.has_expected else []
-    return [*spine_legend(LEGEND_TOP), *_reported_legend(LEGEND_TOP + 98), *heading, *steps, *reading]
+    return [
+        *spine_legend(LEGEND_TOP, is_done=picture.is_done),
+        *_reported_legend(LEGEND_TOP + 98),
+        *heading,
+        *steps,
+        *reading,
+    ]
 
 
 def _reported_legend(top: float) -> list[str]:

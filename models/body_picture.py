@@ -65,6 +65,8 @@ class BodyPicture:
     """(n_levels,) bool: to be fused."""
     expected_label: str
     """What the hatching is, such as "expected from the best lesion"."""
+    is_done: bool = False
+    """Whether `planned` and `fused` are what was done, as at the work-up after an operation."""
 
     def __post_init__(self) -> None:
         problems = [*_shape_problems(self), *_lesion_problems(self.lesions)]
@@ -198,7 +200,9 @@ def _plan_sentence(picture: BodyPicture) -> str:
     parts = [
         f"{what} {', '.join(where)}" for what, where in (("decompression", decompressed), ("fusion", fused)) if where
     ]
-    return f"Planned: {'; '.join(parts)}." if parts else "No level planned."
+    if not parts:
+        return "It is not recorded which level was operated on." if picture.is_done else "No level planned."
+    return f"{'Operated on' if picture.is_done else 'Planned'}: {'; '.join(parts)}."
 
 
 def percent(share: float) -> str:

@@ -5,7 +5,9 @@
     model.ubj      the trees
     refits.json    the fifty refits on patient bootstraps, for intervals (their encodings, for trees)
     refits/NN.ubj  the trees of each refit
-    experience.json  what development saw of each predictor, and its cases in groups: no single one can be told
+    refits.npy     the same as arrays, which are read at once and answer for a case or a few
+    experience.json  what development saw of each predictor, how each and the risk were distributed, and its cases
+                     in groups: no single one can be told
 
 No pickle anywhere. Equal models give equal bytes, and so equal hashes.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,7 +26,7 @@ from features.errors import BundleError
 from features.predictors import Predictor
 from models.encoding import Encoding
 from models.experience import Seen, SimilarCases
-from models.fitted import FittedModel, LinearModel, Recalibration, TreeModel
+from models.fitted import FittedModel, LinearModel, Recalibration, TreeModel, TreeStack
 
 FORMAT = 2
 EVIDENCE = "evidence.json"
@@ -60,23 +62,27 @@ class Bundle:
     """Counts of the development cases, the share with the outcome, and the fingerprint of the set."""
     model: FittedModel
     refits: tuple[FittedModel, ...] = field(default=())
+    stack: TreeStack | None = None
+    """The refits as arrays, where they are trees and were read from a folder."""
     seen: Mapping[str, Seen]
     similar: SimilarCases
+    distributions: Mapping[str, Any] = field(default_factory=dict)
+    """`development_distributions`: what later answers are held against."""
 
 
 @cache
-def code_sha256() -> str:
+def code_sha256(modules: tuple[str, ...] = PREDICTING_MODULES) -> str:
     """Hash of the code that predicts: `features/` with its tables, and the predicting part of `models/`."""
     digest = hashlib.sha256()
-    for path in _code_files():
+    for path in _code_files(modules):
         digest.update(path.relative_to(ROOT).as_posix().encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def _code_files() -> list[Path]:
+def _code_files(modules: tuple[str, ...] = PREDICTING_MODULES) -> list[Path]:
     features = [p for p in (ROOT / "features").rglob("*") if p.suffix in (".py", ".csv")]
-    return sorted(features + [ROOT / "models" / f"{name}.py" for name in PREDICTING_MODULES])
+    return sorted(features + [ROOT / "models" / f"{name}.py" for name in modules])
 
 
 def canonical_json(content: Any) -> str:
@@ -119,17 +125,22 @@ def _model_files(bundle: Bundle) -> dict[str, bytes]:
             "model.json": canonical_json(bundle.model.as_json()).encode(),
             "refits.json": canonical_json(refits).encode(),
         }
-    trees = {f"refits/{i:02d}.ubj": refit for i, refit in enumerate(bundle.refits)} | {"model.ubj": bundle.model}
+    assert isinstance(bundle.model, TreeModel)
+    trees = [refit for refit in bundle.refits if isinstance(refit, TreeModel)]
+    arrays = {"refits.npy": TreeStack.of(trees).as_npy()} if trees else {}
     return {
         "model.json": canonical_json(bundle.model.encoding.as_json()).encode(),
-        "refits.json": canonical_json([refit.encoding.as_json() for refit in bundle.refits]).encode(),
-        **{name: tree.as_ubj() for name, tree in trees.items() if isinstance(tree, TreeModel)},
+        "refits.json": canonical_json([tree.encoding.as_json() for tree in trees]).encode(),
+        "model.ubj": bundle.model.ubj,
+        **{f"refits/{i:02d}.ubj": tree.ubj for i, tree in enumerate(trees)},
+        **arrays,
     }
 
 
 def _experience(bundle: Bundle) -> bytes:
     seen = {name: limits._asdict() for name, limits in bundle.seen.items()}
-    return canonical_json({"seen": seen, "similar": bundle.similar.as_json()}).encode()
+    content = {"seen": seen, "similar": bundle.similar.as_json(), "distributions": bundle.distributions}
+    return canonical_json(content).encode()
 
 
 def bundle_sha256(folder: Path) -> str:
@@ -137,13 +148,13 @@ def bundle_sha256(folder: Path) -> str:
     return hashlib.sha256(_read(folder, "bundle.json")).hexdigest()
 
 
-def read_head(folder: Path) -> dict[str, Any]:
+def read_head(folder: Path, keys: Collection[str] = HEAD_KEYS) -> dict[str, Any]:
     """`bundle.json` of a bundle folder.
 
     Raises
     ------
     BundleError
-        If the folder is no bundle, or of another format.
+        If the folder is no bundle, of another format, or lacks one of the keys.
     """
     try:
         head: dict[str, Any] = json.loads(_read(folder, "bundle.json"))
@@ -152,7 +163,7 @@ def read_head(folder: Path) -> dict[str, Any]:
     stated = head.get("format") if isinstance(head, dict) else None
     if stated != FORMAT:
         raise BundleError(f"{folder}: a bundle of format {stated}; this version reads {FORMAT}.")
-    lacking = sorted(HEAD_KEYS - head.keys())
+    lacking = sorted(set(keys) - head.keys())
     if lacking:
         raise BundleError(f"{folder}: bundle.json lacks {', '.join(lacking)}. Train the model again.")
     return head
@@ -168,17 +179,8 @@ def read_bundle(folder: Path) -> Bundle:
         was made with: Python caches modules by name, so a loaded model could silently run other code.
     """
     head = read_head(folder)
-    files = {name: _read(folder, name) for name in head["files"]}
-    changed = [name for name, stored in head["files"].items() if hashlib.sha256(files[name]).hexdigest() != stored]
-    if changed:
-        raise BundleError(f"{folder}: {', '.join(changed)} changed since the model was made. Train it again.")
-    if head["code_sha256"] != code_sha256():
-        raise BundleError(
-            f"{folder}: the model for {head['outcome']} was made with code {head['code_sha256']}, but the code that "
-            f"is loaded here is {code_sha256()}. Load it in a process of its own, where its own code is first, "
-            f"or train and register it again with `dvc repro`."
-        )
-    model, refits = _read_models(head["learner"], files)
+    files = checked_files(folder, head, head["outcome"], code_sha256())
+    model, refits, stack = _read_models(files)
     experience = json.loads(files["experience.json"])
     return Bundle(
         outcome=head["outcome"],
@@ -193,22 +195,46 @@ def read_bundle(folder: Path) -> Bundle:
         development=head["development"],
         model=model,
         refits=refits,
+        stack=stack,
         seen={
             name: Seen(limits["lower"], limits["upper"], tuple(limits["choices"]))
             for name, limits in experience["seen"].items()
         },
         similar=SimilarCases.from_json(experience["similar"]),
+        distributions=experience["distributions"],
     )
 
 
-def _read_models(learner: str, files: dict[str, bytes]) -> tuple[FittedModel, tuple[FittedModel, ...]]:
+def checked_files(folder: Path, head: Mapping[str, Any], question: str, loaded_sha256: str) -> dict[str, bytes]:
+    """The files of a bundle by their names, none changed, for the code that is loaded here.
+
+    Raises
+    ------
+    BundleError
+        As `read_bundle`.
+    """
+    files = {name: _read(folder, name) for name in head["files"]}
+    changed = [name for name, stored in head["files"].items() if hashlib.sha256(files[name]).hexdigest() != stored]
+    if changed:
+        raise BundleError(f"{folder}: {', '.join(changed)} changed since the model was made. Train it again.")
+    if head["code_sha256"] != loaded_sha256:
+        raise BundleError(
+            f"{folder}: the model for {question} was made with code {head['code_sha256']}, but the code that "
+            f"is loaded here is {loaded_sha256}. Load it in a process of its own, where its own code is first, "
+            f"or train and register it again with `dvc repro`."
+        )
+    return files
+
+
+def _read_models(files: Mapping[str, bytes]) -> tuple[FittedModel, tuple[FittedModel, ...], TreeStack | None]:
+    """The model and its refits, and these as arrays where they are trees."""
     stored, refits = json.loads(files["model.json"]), json.loads(files["refits.json"])
     if "model.ubj" not in files:
-        return LinearModel.from_json(stored), tuple(LinearModel.from_json(refit) for refit in refits)
-    return TreeModel.from_ubj(Encoding.from_json(stored), files["model.ubj"]), tuple(
-        TreeModel.from_ubj(Encoding.from_json(encoding), files[f"refits/{i:02d}.ubj"])
-        for i, encoding in enumerate(refits)
-    )
+        return LinearModel.from_json(stored), tuple(LinearModel.from_json(refit) for refit in refits), None
+    encodings = [Encoding.from_json(refit) for refit in refits]
+    trees = tuple(TreeModel(encoding, files[f"refits/{i:02d}.ubj"]) for i, encoding in enumerate(encodings))
+    stack = TreeStack.from_npy(encodings, files["refits.npy"]) if trees else None
+    return TreeModel(Encoding.from_json(stored), files["model.ubj"]), trees, stack
 
 
 def read_evidence(folder: Path) -> dict[str, Any]:
@@ -219,6 +245,19 @@ def read_evidence(folder: Path) -> dict[str, Any]:
     """
     path = folder / EVIDENCE
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def read_distributions(folder: Path) -> dict[str, Any]:
+    """How predictors and risk were distributed at development, of a bundle that any code made; empty if it kept none.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing or changed.
+    """
+    head = read_head(folder)
+    files = checked_files(folder, head, head["outcome"], head["code_sha256"])
+    return dict(json.loads(files["experience.json"]).get("distributions", {}))
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -31,6 +31,8 @@ N_RESAMPLES = 200
 # Resamples are made so many numbers at a time: 30 MB of each array that a batch of curves needs.
 NUMBERS_AT_ONCE = 4_000_000
 ERRORS = ("ici", "e50", "e90", "emax")
+# A standard error in log-odds beyond which cases determine nothing: the interval spans a factor of e^39 of odds.
+UNDETERMINED = 10.0
 
 
 def calibration_intercept(y_true: ArrayLike, risk: ArrayLike, weights: ArrayLike | None = None) -> Estimate:
@@ -38,8 +40,9 @@ def calibration_intercept(y_true: ArrayLike, risk: ArrayLike, weights: ArrayLike
 
     0 is ideal; below 0 the risks are too high on average, above 0 too low. Log-odds of a risk of exactly
     0 or 1 are infinite; such risks are not clipped, because the answer would depend on the clip: the
-    intercept and slope are then not estimable. Wald interval; with weights by the sandwich, as
-    `survey::svyglm` has it.
+    intercept and slope are then not estimable. Nor are they where every case is fitted as all but certain, as
+    risks of 1e-157 among others of 0.5 make it: the likelihood is then flat. Wald interval; with weights by
+    the sandwich, as `survey::svyglm` has it.
 
     Examples
     --------
@@ -47,7 +50,7 @@ def calibration_intercept(y_true: ArrayLike, risk: ArrayLike, weights: ArrayLike
     >>> round(calibration_intercept(y_true, [0.25] * 20).estimate, 4)  # log(0.5/0.5) - log(0.25/0.75)
     1.0986
     """
-    y, p, w = judged(y_true, risk, weights=weights)
+    y, p, w = _in_order(*judged(y_true, risk, weights=weights))
     reason = problem(y, p, w) or too_few(y, w) or at_bounds(p)
     if reason:
         return not_estimable(reason)
@@ -67,7 +70,7 @@ def calibration_slope(y_true: ArrayLike, risk: ArrayLike, weights: ArrayLike | N
     >>> round(calibration_slope(y_true, risk).estimate, 4)  # seen 0.25 and 0.75: log(3) / log(9)
     0.5
     """
-    y, p, w = judged(y_true, risk, weights=weights)
+    y, p, w = _in_order(*judged(y_true, risk, weights=weights))
     reason = problem(y, p, w) or too_few(y, w) or at_bounds(p) or constant(p) or _separated(y, p)
     if reason:
         return not_estimable(reason)
@@ -253,11 +256,13 @@ def _logistic_coefficient(design: Floats, y: Floats, w: Floats, *, offset: Float
         coefficients = coefficients + step
         if np.abs(step).max() < 1e-10:
             variance = np.linalg.inv(information)
+            if not 0 < variance[0, 0] <= UNDETERMINED**2:
+                break
             if not are_equal(w):
                 pulls = (design * (w * (y - fitted))[:, None]) @ variance
                 variance = len(w) / (len(w) - 1) * pulls.T @ pulls
             return with_normal_interval(float(coefficients[0]), float(np.sqrt(variance[0, 0])))
-    return not_estimable("the logistic fit did not converge")
+    return not_estimable("the outcomes do not determine it: the likelihood of the logistic fit has no clear peak")
 
 
 def _log_likelihood(design: Floats, y: Floats, w: Floats, offset: Floats, coefficients: Floats) -> float:

@@ -42,6 +42,7 @@ SHAP_COLOURS: Mapping[str, Any] = {
     "secondary_color_positive": "#F3C3A0",
     "secondary_color_negative": "#A9CDE6",
 }
+OF_RISK = "log-odds of the outcome: to the right raises the risk, to the left lowers it"
 SHAP_WORDS = {"other features": "other predictors", "$E[f(X)]$": "base", "$f(x)$": "case"}
 GROUP_COLOURS = {
     "source of pain": "#009E73",
@@ -94,12 +95,18 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def waterfall(
-    contributions: pd.Series, base_log_odds: float, values: Sequence[Any] | None, title: str, shown: int = 12
+    contributions: pd.Series,
+    base_log_odds: float,
+    values: Sequence[Any] | None,
+    title: str,
+    shown: int = 12,
+    *,
+    meaning: str = OF_RISK,
 ) -> Figure:
     """One case: how each predictor moves the log-odds from the base to the prediction, drawn by shap.
 
     `contributions` are indexed by the predictors' labels; without `values` (as for a real person) only
-    the labels are named.
+    the labels are named. `meaning` stands below the axis.
     """
     import shap
     from shap.plots._style import style_context  # shap has no public door to its colours yet; its version is locked
@@ -115,9 +122,7 @@ def waterfall(
         shap.plots.waterfall(explanation, max_display=shown, show=False)
     figure.set_size_inches(8, 0.42 * min(shown, len(contributions)) + 1.6)
     axes = figure.axes[0]
-    axes.set_xlabel(
-        "log-odds of the outcome: to the right raises the risk, to the left lowers it", fontsize=9, labelpad=20
-    )
+    axes.set_xlabel(meaning, fontsize=9, labelpad=20)
     _say_plainly(figure)
     figure.suptitle(title, fontsize=11, x=0.0, ha="left", y=0.98)
     return figure

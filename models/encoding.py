@@ -90,8 +90,8 @@ class EncodedPredictor:
 
 def as_numbers(values: pd.Series | NDArray[Any]) -> Floats:
     """(n_cases,) float64; NaN is missing, and so is what is no number."""
-    if isinstance(values, np.ndarray) and values.dtype == np.float64:
-        return values
+    if values.dtype == np.float64:
+        return np.asarray(values)
     return pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
@@ -211,7 +211,8 @@ def _fitted_predictor(values: pd.Series, predictor: Predictor, linear: bool) -> 
         counts = values.dropna().value_counts()
         commonest = sorted(predictor.levels, key=lambda level: -counts.get(level, 0))[0]
         return EncodedPredictor(name=predictor.name, form="levels", fill=commonest, levels=predictor.levels)
-    numbers = pd.to_numeric(values, errors="coerce").dropna().to_numpy(dtype=np.float64)
+    numbers = as_numbers(values)
+    numbers = numbers[~np.isnan(numbers)]
     fill = float(rounded(np.median(numbers))) if len(numbers) else 0.0
     form, knots = ("linear", ()) if not linear else (predictor.form, ())
     if form == "spline3":

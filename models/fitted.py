@@ -6,10 +6,12 @@ float64 sum with the base, so that explanations add up to the prediction exactly
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,9 +173,18 @@ class TreeModel:
     """Gradient boosted trees; contributions are path-dependent, as XGBoost's own."""
 
     encoding: Encoding
-    booster: xgb.Booster
+    ubj: bytes
+    """As XGBoost stores them."""
 
     explanation: ClassVar[str] = "path-dependent"
+
+    @cached_property
+    def booster(self) -> xgb.Booster:
+        import xgboost as xgb  # costs seconds, which only trees need to pay
+
+        booster = xgb.Booster({"nthread": 1})
+        booster.load_model(bytearray(self.ubj))
+        return booster
 
     def contributions(self, frame: Columns) -> tuple[float, Floats]:
         by_column = self.booster.predict(_matrix(self.encoding.encode(frame)), pred_contribs=True).astype(np.float64)
@@ -183,16 +194,10 @@ class TreeModel:
     def log_odds(self, frame: Columns) -> Floats:
         return self.booster.predict(_matrix(self.encoding.encode(frame)), output_margin=True).astype(np.float64)
 
-    @classmethod
-    def from_ubj(cls, encoding: Encoding, ubj: bytes) -> TreeModel:
-        import xgboost as xgb  # costs seconds, which only trees need to pay
 
-        booster = xgb.Booster({"nthread": 1})
-        booster.load_model(bytearray(ubj))
-        return cls(encoding=encoding, booster=booster)
-
-    def as_ubj(self) -> bytes:
-        return bytes(self.booster.save_raw("ubj"))
+NODE = np.dtype([("left", "<i4"), ("feature", "<i4"), ("split", "<f4"), ("leaf", "<f4")])
+"""Of a tree, whose nodes stand from the root on: `left` is the place of the left child, behind which the right one
+stands, and at a leaf its own; `split` is NaN there, where no value reaches it; `leaf` is the value of a leaf."""
 
 
 class TreeStack:
@@ -204,44 +209,55 @@ class TreeStack:
 
     Parameters
     ----------
-    models : at least one `TreeModel`
+    encodings : that of each model
         With the same predictors in the same order.
+    nodes : (n_models, n_trees, n_nodes) of `NODE`
+        The margin to which a model's leaves are added stands in those of its first tree.
     """
 
-    def __init__(self, models: Sequence[TreeModel]) -> None:
-        forests, bases = zip(*map(_forest, models), strict=True)
-        shape = (len(models), max(map(len, forests)), max(len(tree.left) for forest in forests for tree in forest))
-        self._left, self._right, self._feature = (np.zeros(shape, dtype=np.intp) for _ in range(3))
-        self._split, self._leaf = (np.zeros(shape, dtype=np.float32) for _ in range(2))
-        for row, forest in enumerate(forests):
-            for column, tree in enumerate(forest):
-                size = slice(len(tree.left))
-                is_leaf, own = tree.left < 0, np.arange(len(tree.left))
-                self._left[row, column, size] = np.where(is_leaf, own, tree.left)
-                self._right[row, column, size] = np.where(is_leaf, own, tree.right)
-                self._feature[row, column, size] = tree.feature
-                self._split[row, column, size] = tree.split
-                self._leaf[row, column, size] = np.where(is_leaf, tree.split, 0)
-        self._depth = max(tree.depth for forest in forests for tree in forest)
-        self._base = np.array(bases, dtype=np.float32)
-        self._encodings = [model.encoding for model in models]
-        self._fill = np.array([_fills(encoding) for encoding in self._encodings])
+    def __init__(self, encodings: Sequence[Encoding], nodes: NDArray[np.void]) -> None:
+        n_models, n_trees, n_nodes = nodes.shape
+        self._nodes = nodes
+        self._root = np.arange(0, nodes.size, n_nodes).reshape(n_models, 1, n_trees)
+        self._left = self._root.reshape(n_models, n_trees, 1) + nodes["left"]
+        self._feature = nodes["feature"].astype(np.intp)
+        self._split, self._leaf = (np.ascontiguousarray(nodes[name]) for name in ("split", "leaf"))
+        self._depth = _depth(nodes["left"])
+        self._encodings = encodings
+        self._fill = np.array([_fills(encoding) for encoding in encodings])
+
+    @classmethod
+    def of(cls, models: Sequence[TreeModel]) -> TreeStack:
+        """Of at least one model."""
+        forests = [_forest(model) for model in models]
+        size = max(len(tree) for forest in forests for tree in forest)
+        nodes = np.zeros((len(forests), max(map(len, forests)), size), dtype=NODE)
+        nodes["left"], nodes["split"] = np.arange(size), np.nan
+        for own, forest in zip(nodes, forests, strict=True):
+            for place, tree in enumerate(forest):
+                own[place, : len(tree)] = tree
+        return cls([model.encoding for model in models], nodes)
+
+    @classmethod
+    def from_npy(cls, encodings: Sequence[Encoding], npy: bytes) -> TreeStack:
+        return cls(encodings, np.load(io.BytesIO(npy), allow_pickle=False))
+
+    def as_npy(self) -> bytes:
+        """The nodes as an array file of NumPy."""
+        file = io.BytesIO()
+        np.save(file, self._nodes, allow_pickle=False)
+        return file.getvalue()
 
     def log_odds(self, frame: Columns) -> Floats:
         """Margins of all models, before recalibration: (n_models, n_cases)."""
         x = self._encoded(frame).astype(np.float32)
-        n_models, n_rows, n_columns = x.shape
-        _, n_trees, n_nodes = self._left.shape
-        first_node = (np.arange(n_models)[:, None] * n_trees + np.arange(n_trees))[:, None, :] * n_nodes
-        first_value = (np.arange(n_models)[:, None] * n_rows + np.arange(n_rows))[:, :, None] * n_columns
-        node = np.zeros((n_models, n_rows, n_trees), dtype=np.intp)
+        n_models, n_cases, n_columns = x.shape
+        first = np.arange(0, x.size, n_columns).reshape(n_models, n_cases, 1)
+        node = np.broadcast_to(self._root, (n_models, n_cases, self._root.shape[2]))
         for _ in range(self._depth):
-            at = first_node + node
-            goes_left = x.take(first_value + self._feature.take(at)) < self._split.take(at)
-            node = np.where(goes_left, self._left.take(at), self._right.take(at))
-        leaves = self._leaf.take(first_node + node)
-        leaves[:, :, 0] += self._base[:, None]
-        return np.cumsum(leaves, axis=2, dtype=np.float32)[:, :, -1].astype(np.float64)
+            goes_right = x.take(first + self._feature.take(node)) >= self._split.take(node)
+            node = self._left.take(node) + goes_right
+        return np.cumsum(self._leaf.take(node), axis=2, dtype=np.float32)[:, :, -1].astype(np.float64)
 
     def _encoded(self, frame: Columns) -> Floats:
         """What each model sees: (n_models, n_cases, n_columns); they differ where something is missing alone."""
@@ -250,41 +266,48 @@ class TreeStack:
         return np.where(missing, self._fill[:, None, :], encoding.encode(frame))
 
 
-class _Tree(NamedTuple):
-    left: NDArray[np.intp]  # (n_nodes,); -1 at a leaf
-    right: NDArray[np.intp]
-    feature: NDArray[np.intp]
-    split: NDArray[np.float32]  # at a leaf its value
-
-    @property
-    def depth(self) -> int:
-        depths = np.zeros(len(self.left), dtype=np.intp)
-        for node in range(len(self.left)):  # a child stands behind its parent
-            if self.left[node] >= 0:
-                depths[[self.left[node], self.right[node]]] = depths[node] + 1
-        return int(depths.max())
-
-
-def _forest(model: TreeModel) -> tuple[list[_Tree], np.float32]:
-    """The trees of a model, and the margin to which their leaves are added."""
+def _forest(model: TreeModel) -> list[NDArray[np.void]]:
+    """The trees of a model as `NODE`s."""
     learner = json.loads(bytes(model.booster.save_raw("json")))["learner"]
-    trees = [
-        _Tree(
-            left=np.array(tree["left_children"], dtype=np.intp),
-            right=np.array(tree["right_children"], dtype=np.intp),
-            feature=np.array(tree["split_indices"], dtype=np.intp),
-            split=np.array(tree["split_conditions"], dtype=np.float32),
-        )
-        for tree in learner["gradient_booster"]["model"]["trees"]
-    ]
+    trees = [_tree(stored) for stored in learner["gradient_booster"]["model"]["trees"]]
     share = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))
     odds_against = np.float64(np.float32(1) / share - np.float32(1))
-    return trees, np.float32(-np.log(odds_against))
+    trees[0]["leaf"] += np.float32(-np.log(odds_against))
+    return trees
+
+
+def _tree(stored: Mapping[str, Any]) -> NDArray[np.void]:
+    """A tree as XGBoost stores it, where a node may stand anywhere behind its parent."""
+    left, right = stored["left_children"], stored["right_children"]
+    order, own_left = [0], []
+    for place, node in enumerate(order):  # which grows by the children of each
+        is_leaf = left[node] < 0
+        own_left.append(place if is_leaf else len(order))
+        if not is_leaf:
+            order += [left[node], right[node]]
+    tree = np.zeros(len(order), dtype=NODE)
+    tree["left"], tree["feature"] = own_left, np.array(stored["split_indices"])[order]
+    condition = np.array(stored["split_conditions"], dtype=np.float32)[order]
+    at_leaf = tree["left"] == np.arange(len(order))
+    tree["split"] = np.where(at_leaf, np.float32(np.nan), condition)
+    tree["leaf"] = np.where(at_leaf, condition, np.float32(0))
+    return tree
+
+
+def _depth(left: NDArray[np.int32]) -> int:
+    """Steps from the root to the deepest leaf of (n_models, n_trees, n_nodes) trees."""
+    depths = np.zeros(left.shape, dtype=np.intp)
+    for node in range(left.shape[2]):  # a child stands behind its parent
+        model, tree = np.nonzero(left[:, :, node] != node)
+        child = left[model, tree, node]
+        depths[model, tree, child] = depths[model, tree, child + 1] = depths[model, tree, node] + 1
+    return int(depths.max())
 
 
 def _fills(encoding: Encoding) -> Floats:
     """The encoded columns of a case of which nothing is recorded: (n_columns,)."""
-    nothing = {p.name: np.array([None], dtype=object) for p in encoding.predictors}
+    word, number = np.array([None], dtype=object), np.array([np.nan])
+    nothing = {p.name: word if p.form == "levels" else number for p in encoding.predictors}
     return encoding.encode(nothing)[0]
 
 

@@ -159,7 +159,7 @@ def fitted_model(pipeline: Pipeline) -> FittedModel:
     """The plain numbers of a fitted pipeline."""
     encoding, learned = pipeline["encode"].encoding_, pipeline["learn"]
     if isinstance(learned, XGBClassifier):
-        return TreeModel.from_ubj(encoding, bytes(learned.get_booster().save_raw("ubj")))
+        return TreeModel(encoding, bytes(learned.get_booster().save_raw("ubj")))
     if isinstance(learned, DummyClassifier):
         prior = learned.class_prior_[1]
         none = np.zeros(0)

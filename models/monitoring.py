@@ -8,22 +8,19 @@ predictors every month would otherwise be alarmed every month.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
 from models.calibration import calibration_intercept, observed_to_expected
+from models.distributions import drift
 from models.estimates import NORMAL_QUANTILE, Estimate, not_estimable
-
-Floats = NDArray[np.float64]
 
 ALARM, NO_ALARM, TOO_FEW = "alarm", "no alarm", "too few to say"
 FALSE_ALARMS = 0.05
 """Probability of any false alarm among the figures that are judged together."""
-BINS = 10
 SMALL_CELL = 10
 """Figures of fewer cases would tell of one of them; they are counted and not shown."""
 EVERYONE = "all"
@@ -42,7 +39,8 @@ def calibration_table(
     ----------
     predictions : DataFrame
         A row a prediction and outcome: `outcome`, `risk` in [0, 1], `y` (1 it happened, 0 it did not, NaN not
-        known), and the columns of `by`.
+        known), the columns of `by`, and maybe `weight`: what a known outcome stands for where others are
+        censored (`models.censoring`), else 1.
     minimum_known : int
         Known outcomes below which nothing is judged.
     most_intercept : float
@@ -51,11 +49,12 @@ def calibration_table(
     Returns
     -------
     DataFrame
-        `outcome`, `by`, `group`, `predictions`, `known`, `observed` and `expected` (mean risk) shares, their
+        `outcome`, `by`, `group`, `predictions`, `known`, `observed` and `expected` (mean risk) shares, weighted, their
         ratio `observed_to_expected` and the `intercept` with `_lower` and `_upper`, and `verdict`. Groups below
         `SMALL_CELL` known show no share. Months are described; of all and by centre is judged.
     """
     rows = []
+    predictions = predictions if "weight" in predictions else predictions.assign(weight=1.0)
     for outcome, own in predictions.groupby("outcome", sort=False):
         rows.append(_calibration_row(own, str(outcome), EVERYONE, EVERYONE))
         for name in by:
@@ -82,9 +81,10 @@ def _calibration_row(cases: pd.DataFrame, outcome: str, by: str, group: str) -> 
     observed, expected = (np.nan, np.nan)
     ratio = intercept = not_estimable("too few")
     if len(known) >= SMALL_CELL:
-        observed, expected = known["y"].mean(), known["risk"].mean()
-        ratio = observed_to_expected(known["y"], known["risk"])
-        intercept = calibration_intercept(known["y"], known["risk"])
+        y, risk, weight = (known[name].to_numpy(dtype=np.float64) for name in ("y", "risk", "weight"))
+        observed, expected = np.average(y, weights=weight), np.average(risk, weights=weight)
+        ratio = observed_to_expected(y, risk, weight)
+        intercept = calibration_intercept(y, risk, weight)
     return [outcome, by, group, len(cases), len(known), observed, expected, *_numbers(ratio), *_numbers(intercept)]
 
 
@@ -105,117 +105,6 @@ def _calibration_verdicts(table: pd.DataFrame, minimum_known: int, most_intercep
 
 
 # ---- drift -------------------------------------------------------------------------------------------
-
-
-def distribution(values: pd.Series) -> dict[str, Any]:
-    """What is remembered of a predictor or of the risks: enough to see drift, and no value of a case.
-
-    Numbers are kept as shares between deciles (rounded to 3 digits), words as the share of each; both with the
-    number of cases and the share that is missing. What fewer than `SMALL_CELL` cases have joins `other`.
-
-    Examples
-    --------
-    >>> distribution(pd.Series([1.0] * 30 + [2.0] * 60 + [np.nan] * 10))
-    {'cases': 100, 'missing': 0.1, 'cuts': [1.0], 'shares': [0.333333, 0.666667]}
-    >>> distribution(pd.Series(["a"] * 15 + ["b"] * 45))
-    {'cases': 60, 'missing': 0.0, 'levels': ['a', 'b'], 'shares': [0.25, 0.75]}
-    """
-    known = values.dropna()
-    head: dict[str, Any] = {"cases": len(values), "missing": _rounded(values.isna().mean()) if len(values) else 0.0}
-    if pd.api.types.is_numeric_dtype(known.dtype):
-        numbers = known.to_numpy(dtype=np.float64)
-        cuts = _cuts(numbers)
-        return {**head, "cuts": cuts, "shares": _shares(_binned(numbers, cuts))}
-    counts = known.astype(str).value_counts().sort_index()
-    levels = counts.index[counts >= SMALL_CELL].tolist()
-    return {**head, "levels": levels, "shares": _shares(_by_level(known, levels))}
-
-
-def _cuts(numbers: Floats) -> list[float]:
-    """Deciles, each once; a value at a cut belongs below it, so a cut at the largest value would cut nothing."""
-    if not len(numbers):
-        return []
-    deciles = np.unique(
-        [float(f"{cut:.3g}") for cut in np.quantile(numbers, np.arange(1, BINS) / BINS, method="lower")]
-    )
-    return [float(cut) for cut in deciles if (numbers > cut).any() and (numbers <= cut).any()]
-
-
-def _binned(numbers: Floats, cuts: Sequence[float]) -> Floats:
-    return np.bincount(np.searchsorted(np.asarray(cuts), numbers, side="left"), minlength=len(cuts) + 1).astype(float)
-
-
-def _by_level(words: pd.Series, levels: Sequence[str]) -> Floats:
-    counts = words.astype(str).value_counts()
-    named = [float(counts.get(level, 0)) for level in levels]
-    other = float(counts.sum()) - sum(named)
-    return np.array([*named, other] if other else named)
-
-
-def _shares(counts: Floats) -> list[float]:
-    return [_rounded(count / counts.sum()) for count in counts] if counts.sum() else [0.0 for _ in counts]
-
-
-def _rounded(share: float) -> float:
-    return round(float(share), 6)
-
-
-class Drift(NamedTuple):
-    """How far a distribution moved.
-
-    `stability` is the population stability index of the recorded values, None where there are none; `freedom` the
-    degrees of freedom by which chance moves it.
-    """
-
-    cases: int
-    stability: float | None
-    freedom: int
-    missing: float
-    missing_before: float
-    by_chance: float
-    """What chance alone adds to it on average, and the unit of its spread."""
-
-
-def drift(values: pd.Series, before: Mapping[str, Any]) -> Drift:
-    """The population stability index of values against a distribution as `distribution` keeps it.
-
-    The sum over bins of the difference of shares times the log of their ratio; 0 where nothing moved. An empty
-    bin counts as half a case, on either side.
-
-    References
-    ----------
-    Yurdakul, Statistical Properties of Population Stability Index, Western Michigan University 2018: without
-    drift it is distributed as (1/n + 1/m) times a chi-squared with one degree of freedom fewer than bins.
-
-    Examples
-    --------
-    >>> before = distribution(pd.Series(np.repeat([0.0, 1.0], 500)))
-    >>> drift(pd.Series([0.0] * 50 + [1.0] * 50), before).stability
-    0.0
-    >>> round(drift(pd.Series([0.0] * 80 + [1.0] * 20), before).stability, 4)  # 0.3 log 1.6 - 0.3 log 0.4
-    0.4159
-    """
-    known = values.dropna()
-    if "cuts" in before:
-        now = _binned(pd.to_numeric(known).to_numpy(dtype=np.float64), before["cuts"])
-    else:
-        now = _by_level(known, before["levels"])
-    recorded_before = before["cases"] * (1 - before["missing"])
-    then = np.zeros(max(len(now), len(before["shares"])))
-    then[: len(before["shares"])] = before["shares"]
-    now = np.pad(now, (0, len(then) - len(now)))
-    missing = float(values.isna().mean()) if len(values) else 0.0
-    if not now.sum() or recorded_before < 1:
-        return Drift(len(values), None, 0, missing, before["missing"], np.nan)
-    p, q = (_without_zero(counts) for counts in (now, then * recorded_before))
-    # Adding zero keeps "no drift" from being written as a minus zero.
-    index = float(np.sum((p - q) * np.log(p / q))) + 0.0
-    return Drift(len(values), index, len(p) - 1, missing, before["missing"], 1 / now.sum() + 1 / recorded_before)
-
-
-def _without_zero(counts: Floats) -> Floats:
-    filled = np.maximum(counts, 0.5)
-    return filled / filled.sum() if (counts == 0).any() else counts / counts.sum()
 
 
 def drift_table(

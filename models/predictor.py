@@ -6,7 +6,7 @@ It imports neither shap nor scikit-learn: a prediction is arithmetic on stored n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,7 +78,7 @@ class RiskPredictor:
         linear = [refit for refit in bundle.refits if isinstance(refit, LinearModel)]
         trees = [refit for refit in bundle.refits if isinstance(refit, TreeModel)]
         self._linear = LinearStack(linear) if linear else None
-        self._trees = TreeStack(trees) if trees else None
+        self._trees = bundle.stack or (TreeStack.of(trees) if trees else None)
         self._limits = SeenLimits(bundle.seen, bundle.predictors)
 
     @classmethod
@@ -190,12 +190,14 @@ class RiskPredictor:
         return np.std(self.bundle.recalibration(margins), axis=0, ddof=1)
 
 
-def input_keys(cases: pd.DataFrame, model_sha256: str) -> pd.Series:
+def input_keys(cases: pd.DataFrame, model_sha256: str, names: Sequence[str] | None = None) -> pd.Series:
     """A key for each prediction: hash of the model and the canonical input; the same input, the same key.
 
-    Keys of the record (who, where, when) do not enter, so the key names no one.
+    Keys of the record (who, where, when) do not enter, so the key names no one. The input is what a prediction
+    may use, or the columns that are named.
     """
-    names = [v.name for v in load_dictionary().predictors if v.name in cases.columns]
+    if names is None:
+        names = [v.name for v in load_dictionary().predictors if v.name in cases.columns]
     canonical = pd.DataFrame(
         {name: cases[name].map(lambda value: "" if pd.isna(value) else _canonical(value)) for name in names}
     )

@@ -18,7 +18,7 @@ from features.completeness import level_of
 from features.dictionary import load_dictionary
 from features.errors import BundleError
 from features.findings import Findings
-from features.next_test import next_tests, ranked_actions
+from features.next_test import ranked_actions
 from features.red_flags import flag_names, red_flag_advice
 from features.support import CANDIDATE_LABELS
 from models.body_picture import BodyPicture, DrawnLesion
@@ -96,7 +96,6 @@ class Screener:
         answered = list(zip(self.predictors, self.uris, risks, similar, strict=True))
         outcomes = [_outcome_answers(predictor, uri, found, alike) for predictor, uri, found, alike in answered]
         cautions = [_cautions(predictor, found, alike, columns) for predictor, _, found, alike in answered]
-        tests = next_tests(sources.mimics)
         levels = [level_of([name for name, value in record.items() if value is not None]) for record in records]
         flags = flag_names(findings)
         return [
@@ -111,12 +110,12 @@ class Screener:
                     {**answer[place], "evidence": predictor.evidence.get(levels[place].name)}
                     for predictor, answer in zip(self.predictors, outcomes, strict=True)
                 ],
-                "sources": _ranked_sources(sources, place),
+                "sources": ranked_sources(sources, place),
                 "plan": _plan(sources, place),
                 "mimics": _mimics(sources, place),
                 "next_tests": [
                     {"action": action, "expected_change": change}
-                    for action, change in ranked_actions(sources.mimics, tests, place)
+                    for action, change in ranked_actions(sources.mimics, sources.next_tests, place)
                 ],
                 "story": source_lines(sources, place),
                 "picture": as_plain(body_picture(sources, place)),
@@ -196,7 +195,7 @@ def _cautions(
     return found
 
 
-def _ranked_sources(sources: Sources, place: int) -> list[dict[str, Any]]:
+def ranked_sources(sources: Sources, place: int) -> list[dict[str, Any]]:
     """The best supported candidates, mimics among them; none where support is undefined."""
     support = sources.support
     everything = np.concatenate([support.lesions[place], support.mimics[place], support.unknown[[place]]])
@@ -263,7 +262,8 @@ def as_plain(picture: BodyPicture) -> dict[str, Any]:
     """The picture as values that JSON can hold; `picture_of` reads it back."""
     stored = {name: getattr(picture, name).tolist() for name in ("reported", "upper", "expected", "planned", "fused")}
     lesions = [vars(lesion) for lesion in picture.lesions]
-    return _without_nan({**stored, "lesions": lesions, "expected_label": picture.expected_label})
+    about = {"expected_label": picture.expected_label, "is_done": picture.is_done}
+    return _without_nan({**stored, "lesions": lesions, **about})
 
 
 def _without_nan(value: Any) -> Any:
@@ -287,4 +287,5 @@ def picture_of(stored: Mapping[str, Any]) -> BodyPicture:
         planned=np.array(stored["planned"], dtype=bool),
         fused=np.array(stored["fused"], dtype=bool),
         expected_label=str(stored["expected_label"]),
+        is_done=bool(stored.get("is_done", False)),
     )

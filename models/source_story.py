@@ -15,7 +15,7 @@ from features.finding_evidence import agreement_words, reader_kappa
 from features.lesions import levels_read, telling_item
 from features.mimic_words import flag_reasons, ratios_used
 from features.mimics import MimicEvidence
-from features.next_test import next_tests, ranked_actions
+from features.next_test import ranked_actions
 from features.plan import ONE_SIDED
 from features.support import CANDIDATE_LABELS
 
@@ -241,7 +241,7 @@ def _side_to_show(evidence: MimicEvidence, place: int, row: int) -> int:
 
 
 def _next_line(sources: Sources, place: int) -> str:
-    ranked = ranked_actions(sources.mimics, next_tests(sources.mimics), place, most=1)
+    ranked = ranked_actions(sources.mimics, sources.next_tests, place, most=1)
     if not ranked or ranked[0][1] < WORTH_SAYING:
         return ""
     action, change = ranked[0]

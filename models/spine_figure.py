@@ -232,7 +232,7 @@ def _rod(x: float, y: float) -> str:
 def _spine_notes(picture: BodyPicture) -> list[str]:
     """Of the scan in the middle, of the plan on the sacrum, where no lesion is drawn."""
     scan = [] if picture.lesions else ["no lesion found" if picture.has_scan else "no scan read"]
-    plan = [] if picture.has_plan else ["no level planned"]
+    plan = [] if picture.has_plan else ["operation not recorded" if picture.is_done else "no level planned"]
     return [
         text(SPINE_AXIS, y, note, weight="bold", anchor="middle", is_haloed=True)
         for y, notes in ((_disc_y("l2_l3") + 6, scan), (_disc_y("l5_s1") + 44, plan))
@@ -240,8 +240,9 @@ def _spine_notes(picture: BodyPicture) -> list[str]:
     ]
 
 
-def spine_legend(top: float) -> list[str]:
-    """What the marks on the spine mean."""
+def spine_legend(top: float, *, is_done: bool = False) -> list[str]:
+    """What the marks on the spine mean; brackets and rods are planned, or done."""
+    to_be = "" if is_done else "to be "
     circles = [
         tag("circle", cx=SPINE_LEFT + 9 + 22 * step, cy=top - 5, r=8, fill=fill, stroke=INK, stroke_width=1.6)
         for step, fill in enumerate(SHARE_FILLS)
@@ -251,7 +252,7 @@ def spine_legend(top: float) -> list[str]:
         text(SPINE_LEFT + 76, top, "lesion: darker explains more,"),
         text(SPINE_LEFT + 76, top + 19, "larger is the surer source"),
         _bracket(SPINE_LEFT + 9 - BRACKET_REACH, top + 50, 1),
-        text(SPINE_LEFT + 20, top + 55, "to be decompressed"),
+        text(SPINE_LEFT + 20, top + 55, f"{to_be}decompressed"),
         _rod(SPINE_LEFT + 206, top + 50),
-        text(SPINE_LEFT + 220, top + 55, "to be fused"),
+        text(SPINE_LEFT + 220, top + 55, f"{to_be}fused"),
     ]

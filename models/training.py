@@ -14,8 +14,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 from tqdm import tqdm
 
 from features.errors import OutcomeError
@@ -122,8 +125,21 @@ def fitted_recalibration(
     prevalence.
     """
     slope = _slope_within(margin, y, weights, np.zeros(len(y), dtype=np.intp) if folds is None else folds)
-    intercept = _binomial(y, np.ones((len(y), 1)), weights, offset=slope * margin)[0]
+    intercept = _intercept(slope * margin, y, weights)
     return Recalibration(intercept=float(rounded(intercept)), slope=float(rounded(slope)))
+
+
+def _intercept(offset: Floats, y: Floats, weights: Floats) -> float:
+    """The intercept of a logistic fit with an offset: the one at which as many events are expected as happened.
+
+    Bracketed, since Newton's steps run away where a steep slope spreads the offsets.
+    """
+    log_odds_of_all = float(logit(np.average(y, weights=weights)))
+
+    def too_few(intercept: float) -> float:
+        return float(weights @ (y - expit(offset + intercept)))
+
+    return float(brentq(too_few, log_odds_of_all - offset.max() - 1, log_odds_of_all - offset.min() + 1, xtol=1e-13))
 
 
 def _slope_within(margin: Floats, y: Floats, weights: Floats, folds: NDArray[np.intp]) -> float:
@@ -142,8 +158,7 @@ def _slope_within(margin: Floats, y: Floats, weights: Floats, folds: NDArray[np.
 
 
 def _binomial(y: Floats, design: Floats, weights: Floats, offset: Floats | None = None) -> Floats:
-    family = sm.families.Binomial()
-    return sm.GLM(y, design, family=family, freq_weights=weights, offset=offset).fit(tol=1e-12).params
+    return GLM(y, design, family=Binomial(), freq_weights=weights, offset=offset).fit(tol=1e-12).params
 
 
 def log_losses(y: Floats, log_odds_: Floats) -> Floats:

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy.special import expit
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from features.dictionary import Variable, load_dictionary
 from features.findings import Findings
@@ -293,7 +294,7 @@ def adjusted_effect(y: Floats, marker: Floats, cases: pd.DataFrame, predictors: 
     encoding = fitted_encoding(cases[known], list(predictors), linear=True)
     others = _standardised(encoding.encode(cases[known]))
     design = np.column_stack([marker[known], np.ones(int(known.sum())), others])
-    fitted = sm.GLM(y[known], design, family=sm.families.Binomial()).fit(tol=1e-10)
+    fitted = GLM(y[known], design, family=Binomial()).fit(tol=1e-10)
     coefficients, covariance = fitted.params, fitted.cov_params()
     with_it, without = design.copy(), design.copy()
     with_it[:, 0], without[:, 0] = 1, 0

@@ -6,11 +6,14 @@ import datetime as dt
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from features.errors import BackcastError
+
+if TYPE_CHECKING:
+    from features.dictionary import Known
 
 CASES = click.argument("cases", type=click.Path(path_type=Path))
 ENCODING = click.option("--encoding", default="utf-8", show_default=True, help="Of the file, such as latin-1.")
@@ -22,6 +25,10 @@ MODEL = click.option(
     metavar="URI_OR_FOLDER",
     help="A registered model or a bundle folder, instead of every champion. May be repeated.",
 )
+
+
+FIT_FOR: dict[str, Known] = {"prediction": "preoperative", "workup": "follow_up", "training": "adjudication"}
+"""What a file may be for, by what is known then."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,21 +43,19 @@ def cli() -> None:
 @cli.command()
 @CASES
 @click.option(
-    "--for", "moment", type=click.Choice(["prediction", "training"]), default="prediction", show_default=True,
-    help="A prediction sees what is known before the operation; training also needs the follow-up.",
+    "--for", "moment", type=click.Choice(list(FIT_FOR)), default="prediction", show_default=True,
+    help="A prediction sees what is known before the operation, a work-up what is found after it; training needs all.",
 )  # fmt: skip
 @ENCODING
 @SEPARATOR
 def check(cases: Path, moment: str, encoding: str, separator: str) -> None:
     """Is this file fit for the pipeline? Every problem at once."""
-    from features.dictionary import Known
     from features.record import refuse_problems
     from pipeline.intake import checked_records
     from pipeline.params import IngestParams
 
     intake = IngestParams(file=str(cases), encoding=encoding, separator=separator, missing_marks=["", "NA"])
-    known: Known = "preoperative" if moment == "prediction" else "adjudication"
-    table, problems = checked_records(cases, intake, known, today=dt.date.today())
+    table, problems = checked_records(cases, intake, FIT_FOR[moment], today=dt.date.today())
     refuse_problems(str(cases), problems)
     click.echo(f"{cases}: {len(table)} cases, {len(table.columns)} variables, no problem. Fit for {moment}.")
 
@@ -87,6 +92,39 @@ def explain(cases: Path, case_id: str, out: Path, models: tuple[str, ...], encod
 
     for paragraph in explain_case(cases, case_id, out, models, encoding=encoding, separator=separator):
         click.echo(paragraph + "\n")
+
+
+@cli.command()
+@CASES
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV or Parquet file for the ranked causes with the points of each finding; the batch is logged in MLflow.",
+)  # fmt: skip
+@click.option("--case", "case_id", help="Tell this case_id in words.")
+@click.option(
+    "--pages",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for a page a case; each prints on one sheet.",
+)
+@click.option("--model", metavar="URI_OR_FOLDER", help="Another model of causes than the champion.")
+@ENCODING
+@SEPARATOR
+def workup(
+    cases: Path, out: Path | None, case_id: str | None, pages: Path | None, model: str | None, encoding: str,
+    separator: str,
+) -> None:  # fmt: skip
+    """After an operation that failed: which cause, what to find out next, and a plan by pain generator."""
+    from pipeline.working_up import told_case, work_up_file, write_pages
+
+    if not (out or case_id or pages):
+        raise click.UsageError("Name what to make: --out, --case or --pages.")
+    if out:
+        click.echo(work_up_file(cases, out, model, encoding=encoding, separator=separator))
+    if case_id:
+        for line in told_case(cases, case_id, model, encoding=encoding, separator=separator):
+            click.echo(line)
+    if pages:
+        click.echo(write_pages(cases, pages, model, encoding=encoding, separator=separator))
 
 
 @cli.command()
@@ -225,7 +263,7 @@ def export(store: Path | None, every: float | None, with_parent: bool) -> None:
 )  # fmt: skip
 @click.option(
     "--reference", type=click.Path(path_type=Path, dir_okay=False),
-    help="Distributions that `backcast drift-reference` wrote; without them drift is not judged.",
+    help="Distributions that `backcast drift-reference` wrote, in place of the models' own development.",
 )  # fmt: skip
 def monitor(store: Path | None, out: Path, reference: Path | None) -> None:
     """Are the answers right, and the cases still those of development? An alarm is exit status 23."""

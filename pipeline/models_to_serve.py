@@ -19,10 +19,14 @@ from pathlib import Path
 
 from features.errors import BackcastError, BundleError, TrackingError
 from models.bundle import bundle_sha256
+from models.cause_model import is_cause_model, write_cause_model
 from pipeline.files import read_json, write_json
+from pipeline.params import Params
 
 SERVED = "served.json"
 REGISTERED = ("models:/", "runs:/")
+OWN_KNOWLEDGE = "knowledge of this checkout"
+"""The name of the model of causes where none was registered or named."""
 Named = tuple[str, Path]
 """A model: the name under which it is known, and the folder of its bundle."""
 
@@ -115,11 +119,30 @@ def fetch(folder: Path, names: Sequence[str]) -> None:
         uris = uris_or_champions(client, names)
         if not uris:
             raise BundleError(NO_CHAMPION)
+        causes = None if names else tracking.champion_uri(client, tracking.CAUSE)
+        uris += [causes] if causes else []
         found = []
         for number, uri in enumerate(uris):
             bundle = bundle_folder(client, uri, Path(scratch) / str(number))
             found.append({"uri": uri, "sha256": _kept(bundle, folder)})
     write_json({"models": found}, folder / SERVED)
+
+
+def by_question(found: Sequence[Named], params: Params, scratch: Path) -> tuple[tuple[Named, ...], Named]:
+    """The models of outcomes, and that of causes; where none was named, what this checkout itself knows of them.
+
+    Raises
+    ------
+    BundleError
+        If two of causes are named.
+    """
+    of_causes = [named for named in found if is_cause_model(named[1])]
+    if len(of_causes) > 1:
+        raise BundleError(f"One model of causes can be served; named are {', '.join(uri for uri, _ in of_causes)}.")
+    if not of_causes:
+        write_cause_model(params.cause, params.derive, scratch / "causes")
+        of_causes = [(OWN_KNOWLEDGE, scratch / "causes")]
+    return tuple(named for named in found if named not in of_causes), of_causes[0]
 
 
 def _kept(bundle: Path, folder: Path) -> str:

@@ -49,6 +49,10 @@ STABILITY = DATA / "stability" / "stability.json"
 BUILDERS = DATA / "evaluate" / "builders.json"
 BUILDERS_SUMMARY = DATA / "evaluate" / "builders_summary.json"
 BUILDER_TABLES = DATA / "evaluate" / "builders"
+CAUSES = DATA / "cause" / "cause.json"
+CAUSES_SUMMARY = DATA / "cause" / "summary.json"
+CONFUSION = DATA / "cause" / "confusion.csv"
+CAUSE_PREDICTIONS = DATA / "cause" / "predictions.parquet"
 EXPLAIN = DATA / "explain"
 REPORT = DATA / "report" / "report.html"
 MODEL_CARD = DATA / "report" / "model_card.html"
@@ -114,6 +118,11 @@ def curves(kind: str) -> Path:
 def builder_table(name: str) -> Path:
     """A table behind the pictures of the builders: `auroc`, `roc`, `calibration` or `twins`."""
     return BUILDER_TABLES / f"{name}.csv"
+
+
+def cause_picture(name: str) -> Path:
+    """A picture of how well causes are named: `accuracy`, `confusion`, `recurrence` or `words`."""
+    return CAUSES.with_name(f"{name}.png")
 
 
 def worth_picture(learner: str) -> Path:

@@ -22,6 +22,8 @@ from features.record import refuse_problems
 from features.red_flags import red_flag_names
 from models.bundle import code_sha256, read_head
 from models.case_picture import case_figure
+from models.cause_model import HEAD_KEYS as CAUSE_KEYS
+from models.cause_model import JUDGING_MODULES, is_cause_model
 from models.predictor import Explained, RiskPredictor, input_keys
 from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
@@ -83,11 +85,7 @@ def loaded_models(names: Sequence[str]) -> Iterator[list[LoadedModel]]:
 
 def uris_or_champions(client: tracking.Client, names: Sequence[str]) -> list[str]:
     """The named models, or the version that is champion of each outcome; empty where there is none."""
-    return list(names) or [
-        f"models:/{tracking.model_name(outcome)}/{version.version}"
-        for outcome in outcome_names()
-        if (version := tracking.champion(client, outcome))
-    ]
+    return list(names) or [uri for outcome in outcome_names() if (uri := tracking.champion_uri(client, outcome))]
 
 
 def _loaded(client: tracking.Client, uri: str, scratch: Path) -> LoadedModel:
@@ -107,17 +105,24 @@ def bundle_folder(client: tracking.Client, uri: str, scratch: Path) -> Path:
             raise BundleError(f"{uri} is neither a bundle folder nor a registered model (models:/name@alias).")
         return Path(uri)
     folder = tracking.bundle_of(uri, scratch)
-    head = read_head(folder)
-    if head["code_sha256"] != code_sha256():
-        own = tracking.versions_of_this_code(client, head["outcome"], code_sha256())
+    asked, made_with, loaded = _whose_code(folder)
+    if made_with != loaded:
+        own = tracking.versions_of_this_code(client, asked, loaded)
         way_out = (
             f"Name --model {own[0]}, which this code made." if own else "Run `dvc repro`, or check out its commit."
         )
         raise BundleError(
-            f"{uri} was made with code {head['code_sha256']}, but the code that is loaded here is "
-            f"{code_sha256()}. {way_out}"
+            f"{uri} was made with code {made_with}, but the code that is loaded here is {loaded}. {way_out}"
         )
     return folder
+
+
+def _whose_code(folder: Path) -> tuple[str, str, str]:
+    """What a bundle answers, the hash of the code that made it, and that of the code which is loaded here."""
+    if is_cause_model(folder):
+        return tracking.CAUSE, read_head(folder, CAUSE_KEYS)["code_sha256"], code_sha256(JUDGING_MODULES)
+    head = read_head(folder)
+    return head["outcome"], head["code_sha256"], code_sha256()
 
 
 def explained_in_slices(model: LoadedModel, cases: pd.DataFrame, features: pd.DataFrame) -> Explained:

@@ -21,7 +21,7 @@ from pipeline.params import load_params
 
 STAGES = (
     "registry", "ingest", "fidelity", "cohort", "derive", "split", "appraise", "train", "validate", "predict",
-    "evaluate", "subgroups", "completeness", "stability", "builders", "explain", "report", "register",
+    "evaluate", "subgroups", "completeness", "stability", "builders", "cause", "explain", "report", "register",
 )  # fmt: skip
 OF_AN_OUTCOME = ("train", "validate")
 """Run once for each outcome."""

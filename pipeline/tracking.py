@@ -15,15 +15,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from sqlalchemy.exc import SQLAlchemyError
 
-from features.dictionary import load_dictionary
+from features.dictionary import Known, Variable, load_dictionary
 from features.errors import TrackingError
 from pipeline import paths
 from pipeline.files import read_json, write_json
@@ -45,7 +45,9 @@ Client = MlflowClient
 """The client of a store, for those who get one from `store()`."""
 
 MODEL_PREFIX = "backcast-"
-TRAINING, SCORING = "backcast", "backcast-scores"
+TRAINING, SCORING, WORKING_UP = "backcast", "backcast-scores", "backcast-workups"
+CAUSE = "cause"
+"""The question of the model of causes; it stands where another model has its outcome."""
 CHAMPION = "champion"
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How a store says that a model or an alias does not exist; anything else is a fault."""
@@ -82,28 +84,40 @@ def signature(predictors: list[str]) -> ModelSignature:
     No boolean (MLflow turns an empty one into False) and no integer (an empty one is refused). Keys may
     be sent, and are not used.
     """
+    numbers = ["risk", "risk_lower", "risk_upper", "base_log_odds", "missing_predictors"]
+    contributions = [f"contribution_{name}" for name in predictors]
+    outputs = [(DataType.double, numbers), (DataType.string, ["red_flags", "provenance"])]
+    return _signature("preoperative", [*outputs, (DataType.double, contributions)])
+
+
+def cause_signature(answered: pd.DataFrame) -> ModelSignature:
+    """The same for the model of causes, which may see what is known by the follow-up; `answered` is an answer of it."""
+    by_type = [
+        (DataType.double if answered[name].dtype.kind == "f" else DataType.string, [name]) for name in answered.columns
+    ]
+    return _signature("follow_up", by_type)
+
+
+def _signature(known: Known, outputs: Sequence[tuple[DataType, Sequence[str]]]) -> ModelSignature:
     inputs = [
         ColSpec(DataType.double if variable.is_numeric else DataType.string, variable.name, required=False)
-        for variable in load_dictionary().known_by("preoperative")
+        for variable in load_dictionary().known_by(known)
     ]
-    numbers = ["risk", "risk_lower", "risk_upper", "base_log_odds", "missing_predictors"]
-    outputs = [ColSpec(DataType.double, name) for name in numbers]
-    outputs += [ColSpec(DataType.string, name) for name in ("red_flags", "provenance")]
-    outputs += [ColSpec(DataType.double, f"contribution_{name}") for name in predictors]
-    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+    named = [ColSpec(kind, name) for kind, names in outputs for name in names]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(named))
 
 
-def synthetic_example() -> pd.DataFrame:
-    """One invented record: the essential predictors, each in the middle of what it may be."""
-    values: dict[str, Any] = {}
-    for variable in load_dictionary().essential:
-        if variable.form == "keys":
-            continue
-        if variable.type == "number":
-            values[variable.name] = (float(variable.lower or 0) + float(variable.upper or 0)) / 2
-        else:
-            values[variable.name] = variable.codes[len(variable.codes) // 2]
-    return pd.DataFrame([values])
+def synthetic_example(more: Sequence[str] = ()) -> pd.DataFrame:
+    """One invented record: the essential predictors, and more where they are named, each in the middle of its range."""
+    variables = [v for v in load_dictionary().essential if v.form != "keys"]
+    variables += [load_dictionary()[name] for name in more]
+    return pd.DataFrame([{variable.name: _middle(variable) for variable in variables}])
+
+
+def _middle(variable: Variable) -> Any:
+    if variable.type == "number":
+        return (float(variable.lower or 0) + float(variable.upper or 0)) / 2
+    return variable.codes[len(variable.codes) // 2]
 
 
 def registered_version(client: MlflowClient, outcome: str, sha256: str) -> Any | None:
@@ -131,11 +145,25 @@ def champion(client: MlflowClient, outcome: str) -> Any | None:
     return version if has_files(outcome, version) else None
 
 
+def of_champion(current: Any | None) -> dict[str, str] | None:
+    """A champion as the ledger names it."""
+    if current is None:
+        return None
+    tags = {key: current.tags.get(key, "unknown") for key in ("learner", "bundle_sha256")}
+    return {"version": str(current.version), "run_id": current.run_id, **tags}
+
+
 def versions_of_this_code(client: MlflowClient, outcome: str, code_sha256: str) -> list[str]:
     """Registered versions of an outcome's model that this checkout's code can load, newest first."""
     found = client.search_model_versions(f"name = '{model_name(outcome)}'")
     own = [int(v.version) for v in found if v.tags.get("code_sha256") == code_sha256]
     return [f"models:/{model_name(outcome)}/{version}" for version in sorted(own, reverse=True)]
+
+
+def champion_uri(client: MlflowClient, outcome: str) -> str | None:
+    """The champion as a name that stays its own, whichever version is champion next; None where there is none."""
+    version = champion(client, outcome)
+    return f"models:/{model_name(outcome)}/{version.version}" if version else None
 
 
 LEDGER_LINE, LEDGER_DIGEST = "ledger_line", "ledger_digest"
@@ -185,6 +213,45 @@ def log_model_run(
 ) -> str:
     """One run for one chosen model: parameters, metrics, files by name, and the model as a new version."""
     head = read_json(bundle / "bundle.json")
+    served = Served("served_model.py", signature([p["name"] for p in head["predictors"]]), synthetic_example())
+    return _log_model(outcome, bundle, sha256, served, params=params, metrics=metrics, tags=tags, files=files)
+
+
+class Served(NamedTuple):
+    """How a registered model is asked: its code in `pipeline/`, what it takes and gives, an example."""
+
+    code: str
+    signature: ModelSignature
+    example: pd.DataFrame
+
+
+def log_cause_run(
+    bundle: Path,
+    sha256: str,
+    answered: pd.DataFrame,
+    example: pd.DataFrame,
+    *,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    files: Mapping[str, Path],
+) -> str:
+    """The same for the model of causes; `answered` is its answer to the example."""
+    served = Served("served_causes.py", cause_signature(answered), example)
+    return _log_model(CAUSE, bundle, sha256, served, params=params, metrics=metrics, tags=tags, files=files)
+
+
+def _log_model(
+    outcome: str,
+    bundle: Path,
+    sha256: str,
+    served: Served,
+    *,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    files: Mapping[str, Path],
+) -> str:
     mlflow.set_experiment(TRAINING)
     with mlflow.start_run(run_name=outcome):
         mlflow.set_tags({"outcome": outcome, "bundle_sha256": sha256, **tags})
@@ -193,11 +260,11 @@ def log_model_run(
         _log_files(files)
         logged = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(Path("pipeline") / "served_model.py"),
+            python_model=str(Path("pipeline") / served.code),
             artifacts={"bundle": str(bundle)},
             code_paths=["features", "models"],
-            signature=signature([p["name"] for p in head["predictors"]]),
-            input_example=synthetic_example(),
+            signature=served.signature,
+            input_example=served.example,
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
             registered_model_name=model_name(outcome),
         )
@@ -287,8 +354,39 @@ def log_batch(
         return str(run.info.run_id)
 
 
+def log_workups(
+    table: pd.DataFrame, *, uri: str, model_sha256: str, input_sha256: str, first: Mapping[str, int], flagged: int
+) -> str:
+    """A batch of work-ups as a run: its table of causes with the points of each finding, and what it was made with.
+
+    `first` counts the cases by the cause that ranks first. As in `log_batch`, `case_id` stays at home.
+    """
+    mlflow.set_experiment(WORKING_UP)
+    n_cases = table["case_id"].nunique()
+    with mlflow.start_run(run_name=f"batch of {n_cases}") as run, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "causes.parquet"
+        table.drop(columns="case_id").to_parquet(path, index=False, compression="zstd")
+        mlflow.log_artifact(str(path))
+        write_json({"input_sha256": input_sha256, "models": {CAUSE: uri}}, Path(folder) / "batch.json")
+        mlflow.log_artifact(str(Path(folder) / "batch.json"))
+        mlflow.set_tags({"input_sha256": input_sha256, f"model.{CAUSE}": uri, "bundle_sha256": model_sha256})
+        mlflow.log_params({"cases": n_cases})
+        counts = {f"first/{cause}": float(count) for cause, count in first.items()}
+        mlflow.log_metrics({"red_flags": float(flagged), **counts})
+        return str(run.info.run_id)
+
+
 def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "absent"
+
+
+def checkout() -> dict[str, str]:
+    """What a model was made from: the commit, and the hashes of what DVC and the parameters said."""
+    return {
+        "git_commit": git_commit(),
+        "dvc_lock_sha256": sha256_of(paths.DVC_LOCK),
+        "params_sha256": sha256_of(paths.PARAMS),
+    }
 
 
 def git_commit() -> str:

@@ -2,7 +2,8 @@
 
 Both run at the same time on the same machine and are asked in turn, one case after another, so that the ratio
 is of one run. The service answers every outcome with its reasons, sources and mimics, and records it; MLflow
-answers one outcome's risk with contributions. Models are those of `data/train`.
+answers one outcome's risk with contributions. Models are those of `data/train`. Work-ups after an operation are asked
+beside screens, in turn too.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ from pipeline.params import load_params
 from pipeline.prediction_record.reading import open_record
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_planned_cases
+from pipeline.virtual.workup_cases import workup_cases
+from pipeline.working_up import as_records
 
 ASKED = 400
+WORKED_UP = 200
 PACED, PER_SECOND = 400, 20
 FASTEST_OF = 2
 PRIMARY = "failure_12m"
@@ -43,6 +47,12 @@ def cases(n: int) -> list[dict[str, Any]]:
     names = [v.name for v in load_dictionary().predictors if v.name in drawn.columns]
     rows = drawn[names].astype(object).where(drawn[names].notna(), None).to_dict("records")
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def failed_cases(n: int) -> list[dict[str, Any]]:
+    """The same after an operation: invented work-ups."""
+    drawn, _ = workup_cases(n, seed=6)
+    return as_records(drawn[[v.name for v in load_dictionary().known_by("follow_up") if v.form != "keys"]])
 
 
 def chosen(outcome: str) -> Path:
@@ -152,7 +162,8 @@ def main() -> None:
             compare(session, own, theirs, records)
             with open_record(record) as reader:
                 verdict = reader.verdict()
-            print(f"{verdict.predictions} answers in the record; the chain {'holds' if verdict.holds else 'BREAKS'}")
+            answers = verdict.predictions + verdict.red_flags
+            print(f"{answers} answers in the record; the chain {'holds' if verdict.holds else 'BREAKS'}")
 
 
 def compare(session: requests.Session, own: int, theirs: int, records: Sequence[dict[str, Any]]) -> None:
@@ -167,6 +178,10 @@ def compare(session: requests.Session, own: int, theirs: int, records: Sequence[
         url = f"http://127.0.0.1:{theirs}/invocations"
         return timed(lambda: session.post(url, data=body, headers=headers, timeout=30))
 
+    def ask_work_up(record: dict[str, Any]) -> float:
+        body = json.dumps(record)
+        return timed(lambda: session.post(f"http://127.0.0.1:{own}/workup", data=body, headers=headers, timeout=30))
+
     for record in records[:20]:
         ask_own(record)
         ask_theirs(record)
@@ -178,6 +193,13 @@ def compare(session: requests.Session, own: int, theirs: int, records: Sequence[
     print(told("POST /screen, five outcomes explained and recorded", ours))
     print(told("mlflow models serve, one outcome", others))
     print(f"ratio of the p50: {share(ours, 0.5) / share(others, 0.5):.3f}")
+    pairs = []
+    for record, failed in zip(records[:WORKED_UP], failed_cases(WORKED_UP), strict=True):
+        pairs.append((ask_own(record), ask_work_up(failed)))
+        time.sleep(0.04)
+    screens, work_ups = ([pair[place] for pair in pairs] for place in (0, 1))
+    print(told("POST /workup, causes with their evidence, next investigation and plan, recorded", work_ups))
+    print(f"ratio of its p50 to that of POST /screen beside it: {share(work_ups, 0.5) / share(screens, 0.5):.2f}")
     steady = paced(ask_own, records[ASKED : ASKED + PACED])
     print(told(f"at {PER_SECOND} requests a second", steady))
     print(f"p99 over p50: {share(steady, 0.99) / share(steady, 0.5):.1f}")

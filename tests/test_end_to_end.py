@@ -38,6 +38,7 @@ SMALL = {
     },
     "validate": {"resamples": 3},
     "builders": {"cases": 800, "twin_pairs": 300, "attainable_cases": 800},
+    "cause_evidence": {"cases": 300, "twin_pairs": 100, "attainable_cases": 500},
     "explain": {"waterfalls": 1},
     # So few cases know neither net benefit nor slope well enough: here the loss alone decides.
     "register": {
@@ -136,7 +137,7 @@ def test_the_report_needs_no_outside_host(project):
 def test_with_nothing_changed_only_register_runs_and_registers_nothing(project):
     again = run("dvc", "repro", cwd=project)
     assert stages_run(again) == ["register"]
-    assert again.stdout.count("already") == len(OUTCOMES)
+    assert again.stdout.count("already, and champion") == len(OUTCOMES) + 1, "and what is known of causes"
 
 
 def test_a_colleague_without_the_store_gets_the_models_registered_again(project):
@@ -144,8 +145,8 @@ def test_a_colleague_without_the_store_gets_the_models_registered_again(project)
     shutil.rmtree(project / "mlruns", ignore_errors=True)
     assert stages_run(run("dvc", "repro", cwd=project)) == ["register"]
     client = client_of(project)
-    for outcome in OUTCOMES:
-        assert client.get_model_version_by_alias(f"backcast-{outcome}", "champion").version in ("1", 1)
+    for name in (*OUTCOMES, "cause"):
+        assert client.get_model_version_by_alias(f"backcast-{name}", "champion").version in ("1", 1)
 
 
 def client_of(project: Path) -> mlflow.MlflowClient:
@@ -177,7 +178,8 @@ def test_a_parameter_reruns_what_depends_on_it_and_nothing_before(project):
     try:
         deeper = params | {"train": params["train"] | {"xgboost": params["train"]["xgboost"] | {"max_depth": 3}}}
         write_params(project, deeper)
-        assert {name.split("@")[0] for name in status(project)} == {"appraise", "train", "validate", "register"}
+        stages = {name.split("@")[0] for name in status(project)}
+        assert stages == {"appraise", "train", "validate", "cause", "register"}
         more = params["train"]["max_parameters"] | {"reoperation_24m": 4}
         write_params(project, params | {"train": params["train"] | {"max_parameters": more}})
         assert "train@reoperation_24m" in status(project)
@@ -295,6 +297,55 @@ def test_the_model_works_outside_the_repository(project, records, scored, tmp_pa
     np.testing.assert_allclose(loaded["risk"], ours["risk"], rtol=0, atol=1e-9)
     for column in ("risk_lower", "risk_upper", "base_log_odds"):
         np.testing.assert_allclose(loaded[column], ours[column], rtol=0, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def worked_up(project) -> pd.DataFrame:
+    """The causes of a few failures of the registry, ranked by the champion."""
+    cases = pd.read_csv(project / "data" / "registry" / "cases.csv")
+    failed = cases[cases["workup_date"].notna()].head(20).drop(columns="adjudicated_cause")
+    failed.to_csv(project / "failed.csv", index=False)
+    done = run("backcast", "workup", "failed.csv", "--out", "causes.parquet", "--pages", "pages", cwd=project)
+    assert "20 cases under models:/backcast-cause/1" in done.stdout
+    assert len(list((project / "pages").glob("*.html"))) == 20
+    return pd.read_parquet(project / "causes.parquet")
+
+
+def test_a_batch_of_work_ups_is_a_run_that_names_no_one(project, worked_up):
+    ranked = worked_up[worked_up["red_flags"] == ""]
+    points = ranked.filter(like="points_").sum(axis=1)
+    np.testing.assert_allclose(ranked["prior_log_odds"] + points, ranked["log_odds"], rtol=0, atol=1e-12)
+    client = client_of(project)
+    batch = client.search_runs([client.get_experiment_by_name("backcast-workups").experiment_id])[0]
+    assert batch.data.tags["model.cause"] == "models:/backcast-cause/1"
+    logged = pd.read_parquet(client.download_artifacts(batch.info.run_id, "causes.parquet"))
+    assert not {"case_id", "patient_id"} & set(logged.columns)
+    np.testing.assert_array_equal(logged["log_odds"], worked_up["log_odds"])
+
+
+def test_the_model_of_causes_works_outside_the_repository(project, worked_up, tmp_path):
+    """By its alias, in a new process and another folder, by its own code, with days as text."""
+    records = pd.read_csv(project / "failed.csv")
+    is_number = {name: variable.is_numeric for name, variable in load_dictionary().by_name.items()}
+    records = records.astype({name: "float64" if is_number[name] else object for name in records.columns})
+    sent, answer = tmp_path / "failed.parquet", tmp_path / "answer.parquet"
+    records.to_parquet(sent)
+    program = (
+        "import sys, mlflow, pandas as pd\n"
+        "sys.path[:] = [p for p in sys.path if p != sys.argv[4]]\n"
+        "mlflow.set_tracking_uri(sys.argv[1]); mlflow.set_registry_uri(sys.argv[1])\n"
+        "model = mlflow.pyfunc.load_model('models:/backcast-cause@champion')\n"
+        "model.predict(pd.read_parquet(sys.argv[2])).to_parquet(sys.argv[3])\n"
+        "import features, models\n"
+        "print(features.__file__, models.__file__)\n"
+    )
+    store = f"sqlite:///{project / 'mlflow.db'}"
+    done = run(sys.executable, "-P", "-c", program, store, str(sent), str(answer), str(ROOT), cwd=tmp_path)
+    assert str(ROOT) not in done.stdout
+    loaded = pd.read_parquet(answer)
+    first = worked_up[worked_up["rank"] == 1].set_index("case_id")["cause"]
+    theirs = pd.Series(loaded["first_cause"].to_numpy(), index=records["case_id"]).dropna()
+    assert theirs.to_dict() == first.to_dict()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 NOTHING_BEFORE = "0" * 64
-KINDS = ("prediction", "outcome", "feedback", "erasure")
+ANSWERS = ("prediction", "red_flag")
+"""Kinds of entries that hold an answer. Under a red flag nothing is predicted, so it counts apart; records that
+older versions wrote hold such answers as predictions."""
+KINDS = (*ANSWERS, "outcome", "feedback", "erasure")
 SALT_BYTES = 16
 PROBLEMS_NAMED = 20
 
@@ -61,6 +64,7 @@ class Verdict:
 
     entries: int = 0
     predictions: int = 0
+    red_flags: int = 0
     erased: int = 0
     head: str = NOTHING_BEFORE
     n_problems: int = 0
@@ -160,6 +164,7 @@ def verdict(rows: Iterable[tuple[Entry, Content | None]], anchors: Iterable[str]
             kept[entry.prediction_id].append(entry.sequence)
         found.entries += 1
         found.predictions += entry.kind == "prediction"
+        found.red_flags += entry.kind == "red_flag"
         awaited.discard(entry.sha256)
         expected, previous = entry.sequence + 1, entry.sha256
     for sequence in sorted(sequence for sequences in absent.values() for sequence in sequences):

@@ -39,8 +39,8 @@ def verify(named: Path | None, anchors: Sequence[str]) -> str:
         raise RecordBrokenError(f"{path}: the chain does not verify.\n" + "\n".join(_problem_lines(found)))
     anchored = f" {len(anchors)} anchored heads are in it." if anchors else ""
     return (
-        f"{path}: the chain verifies: {found.entries} entries, {found.predictions} predictions, the content of "
-        f"{found.erased} entries erased, {pending} entries not yet in MLflow.{anchored}\n"
+        f"{path}: the chain verifies: {found.entries} entries, {found.predictions} predictions, {found.red_flags} "
+        f"red flags, the content of {found.erased} entries erased, {pending} entries not yet in MLflow.{anchored}\n"
         f"head {found.head}\n"
         f"Write the head down elsewhere: `backcast verify --head` then also shows whether entries were cut off."
     )
@@ -101,8 +101,8 @@ def erase(named: Path | None, *, case: str | None, patient: str | None, predicti
             raise CaseNotFoundError(f"{path} holds no content of that. Check the id; what was erased is gone.")
         record.erase(found, reason)
     return (
-        f"{path}: the content of {len(found)} predictions and of what was attached to them is erased. The chain keeps "
-        f"that they were made. `backcast export` takes their traces out of MLflow; see to backups."
+        f"{path}: the content of {len(found)} answers and of what was attached to them is erased. The chain keeps "
+        f"that they were given. `backcast export` takes their traces out of MLflow; see to backups."
     )
 
 
@@ -148,15 +148,18 @@ def monitor(named: Path | None, out: Path, reference: Path | None) -> str:
         If something went beyond what `params.yaml` allows; says all that is to be said.
     """
     from pipeline.prediction_record import monitor as monitoring
+    from pipeline.prediction_record.workups import workups_of
 
     params = load_params()
     path = store_of(named, params)
-    against = monitoring.read_reference(reference) if reference else None
+    named_reference = monitoring.read_reference(reference) if reference else None
     with open_record(path) as reader:
-        answers = monitoring.answers_of(reader, params.derive)
+        answers, workups = monitoring.answers_of(reader, params.derive), workups_of(reader)
+    against = named_reference or monitoring.development_reference(answers, Path(params.service.models))
     found = monitoring.monitored(answers, against, params.monitor)
     written = monitoring.write_monitored(found, out, params.monitor)
-    lines = [*monitoring.told(found), f"In {out}: {', '.join(file.name for file in written)}."]
+    lines = [*monitoring.told(found), *([str(workups)] if workups.cases else [])]
+    lines.append(f"In {out}: {', '.join(file.name for file in written)}.")
     if found.alarms:
         alarms = "\n".join(f"  - {alarm}" for alarm in found.alarms)
         raise MonitorAlarm("\n".join(lines) + f"\nALARM, by the rules of params.yaml: monitor:\n{alarms}")

@@ -16,7 +16,10 @@ from pathlib import Path
 from pipeline.prediction_record.errors import RecordError, RecordFullError
 
 SCHEMA = Path(__file__).with_name("schema.sql")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, SCHEMA_VERSION)
+KINDS_OF_1 = "'prediction', 'outcome', 'feedback', 'erasure'"
+KINDS_OF_2 = "'prediction', 'red_flag', 'outcome', 'feedback', 'erasure'"
 APPLICATION_ID = 0x4243_5052
 """In the header of the file, so that another database is not mistaken for a record."""
 OWNER_ONLY = 0o600
@@ -108,13 +111,35 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
     _check_schema(connection, path)
+    if _one(connection, "PRAGMA user_version") < SCHEMA_VERSION:
+        _upgrade(connection)
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Let a record of schema 1 take entries of the kind `red_flag`; not one of its rows is touched.
+
+    As SQLite documents it for a constraint that only becomes wider: the text of the table is changed in
+    the schema, and the schema's own number tells every open connection to read it again.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    if _one(connection, "PRAGMA user_version") < SCHEMA_VERSION:  # nobody else did it meanwhile
+        read_again = _one(connection, "PRAGMA schema_version") + 1
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE type = 'table' AND name = 'chain'",
+            (KINDS_OF_1, KINDS_OF_2),
+        )
+        connection.execute(f"PRAGMA schema_version = {read_again}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("PRAGMA writable_schema = OFF")
+    connection.execute("COMMIT")
 
 
 def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
     if _one(connection, "PRAGMA application_id") != APPLICATION_ID:
         raise RecordError(f"{path} is a database, but no prediction record. Name another file.")
     version = _one(connection, "PRAGMA user_version")
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         raise RecordError(
             f"{path}: a record of schema {version}; this version of Backcast writes {SCHEMA_VERSION}. "
             f"Use the version that made it, or start a new record beside it."

@@ -1,4 +1,4 @@
-"""The record on its way to MLflow: each prediction a trace, linked to the model that gave it.
+"""The record on its way to MLflow: each answer a trace, linked to the model that gave it.
 
 A process of its own, since MLflow takes seconds to load and milliseconds to write. An entry is pending
 until the tracking store has shown that it holds it, so the store may be down for as long as it likes. A
@@ -12,7 +12,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 from features.errors import TrackingError
 from pipeline import tracking
 from pipeline.prediction_record import database
+from pipeline.prediction_record.chain import ANSWERS
 from pipeline.prediction_record.reading import Kept, open_record
 from pipeline.prediction_record.traces import log_entries, trace_id
 
@@ -36,12 +38,24 @@ class Exported:
     """What one pass exported, and how many entries are still pending."""
 
     predictions: int = 0
+    red_flags: int = 0
     others: int = 0
     pending: int = 0
 
+    def after(self, batch: Sequence[Kept], pending: int) -> Exported:
+        """With the entries of one batch more."""
+        count = Counter(kept.entry.kind for kept in batch)
+        return Exported(
+            predictions=self.predictions + count["prediction"],
+            red_flags=self.red_flags + count["red_flag"],
+            others=self.others + sum(count[kind] for kind in count if kind not in ANSWERS),
+            pending=pending,
+        )
+
     def __str__(self) -> str:
         return (
-            f"{self.predictions} predictions and {self.others} later entries are in MLflow now; {self.pending} pending."
+            f"{self.predictions} predictions, {self.red_flags} red flags and {self.others} later entries are in MLflow "
+            f"now; {self.pending} pending."
         )
 
 
@@ -74,8 +88,7 @@ def _export_all(path: Path, log_inputs: bool) -> Exported:
         with tracking.store() as client:
             log_entries(batch, client, log_inputs)
         acknowledge(path, batch)
-        predictions = sum(kept.entry.kind == "prediction" for kept in batch)
-        done = Exported(done.predictions + predictions, done.others + len(batch) - predictions, pending - len(batch))
+        done = done.after(batch, pending - len(batch))
 
 
 def keep_exporting(
@@ -100,7 +113,7 @@ def keep_exporting(
                 was_down = True
             else:
                 wait = seconds
-                if was_down or done.predictions or done.others:
+                if was_down or done.predictions or done.red_flags or done.others:
                     say(str(done))
                 was_down = False
             _wait(wait, stop, has_ended)

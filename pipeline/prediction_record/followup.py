@@ -1,7 +1,8 @@
 """What became of the cases: outcomes attached to the predictions that were made of them.
 
 The baseline is what the prediction was made from, unless the file says better; the labels are those of
-`features.outcomes`, as the models learned them.
+`features.outcomes`, as the models learned them. The ranked causes of a failed operation have one label, the
+cause that was adjudicated.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,13 @@ from pipeline.prediction_record.reading import Reader, open_record
 from pipeline.prediction_record.store import Record
 
 EVENTS = ("reoperation_date", "death_date", "last_contact_date")
-LABELLED_BY = ("index_date", "diagnosis", "odi", *REPORTED.values(), *EVENTS)
+ADJUDICATED = "adjudicated_cause"
+OUTCOMES_BY = (*REPORTED.values(), *EVENTS)
+TELLING = (*OUTCOMES_BY, ADJUDICATED)
+"""What says something of what became of a case."""
+Labels = dict[str, int | str | None]
+"""By outcome 1 where it happened, 0 where not, None where that is not known; or the cause as it was adjudicated."""
+LABELLED_BY = ("index_date", "diagnosis", "odi", *TELLING)
 """What a label is made from; a column that is absent is not known."""
 
 
@@ -62,19 +69,18 @@ def read_follow_up(path: Path, *, encoding: str, separator: str, today: dt.date)
         With every problem of the file.
     """
     text = read_records(path, encoding, separator, ["", "NA"])
-    problems = wrong_columns(text.columns, "follow_up", required=("case_id",)) + _says_nothing(text)
+    problems = wrong_columns(text.columns, "adjudication", required=("case_id",)) + _says_nothing(text)
     cases, unreadable = typed_cases(text, FIRST_ROW)
-    problems += unreadable + schema_problems(cases, "follow_up", FIRST_ROW) + date_problems(cases, today, FIRST_ROW)
+    problems += unreadable + schema_problems(cases, "adjudication", FIRST_ROW) + date_problems(cases, today, FIRST_ROW)
     refuse_problems(str(path), problems)
     return cases.set_index("case_id")
 
 
 def _says_nothing(text: pd.DataFrame) -> list[Problem]:
-    telling = [*REPORTED.values(), *EVENTS]
-    if set(telling) & set(text.columns):
+    if set(TELLING) & set(text.columns):
         return []
     what = "and every other variable of the outcome is missing"
-    return [Problem(ColumnsError, "missing_column", REPORTED["odi"], what, f"Add some of {', '.join(telling)}.")]
+    return [Problem(ColumnsError, "missing_column", REPORTED["odi"], what, f"Add some of {', '.join(TELLING)}.")]
 
 
 def attach_follow_up(
@@ -94,27 +100,55 @@ def attach_follow_up(
     """
     with open_record(record.path) as reader:
         found = _predictions(record, reader, follow_up)
-        labels = outcome_labels(found, params) if len(found) else pd.DataFrame(columns=list(params))
         latest = {prediction_id: _latest(reader, prediction_id) for prediction_id in found.index}
-    new, unchanged, not_known = {}, 0, 0
-    for prediction_id, row in labels.iterrows():
-        said = {outcome: None if np.isnan(row[outcome]) else int(row[outcome]) for outcome in params}
-        before = latest[prediction_id]
-        if before == said:
-            unchanged += 1
-        elif before is None and set(said.values()) == {None}:
-            not_known += 1
-        else:
-            new[str(prediction_id)] = {"labels": said, "source_sha256": source_sha256}
+    saids = _said(found[found["is_told"]], params)
+    silent = [_tells(latest[prediction_id]) for prediction_id in found.index[~found["is_told"]]]
+    new, unchanged, not_known = {}, sum(silent), silent.count(False)
+    for prediction_id, said in saids.items():
+        before, tells = latest[prediction_id], _tells(said)
+        not_known += not tells and not _tells(before)
+        unchanged += tells and before == said
+        if before != said and (before or tells or said["days"]):
+            new[prediction_id] = {**said, "source_sha256": source_sha256}
     record.attach_outcomes(new)
+    told = [prediction_id for prediction_id in new if _tells(saids[prediction_id]) or _tells(latest[prediction_id])]
     return Attached(
         cases=len(follow_up),
         unmatched=len(follow_up) - found["case_id"].nunique(),
-        attached=len(new),
-        corrected=sum(latest[prediction_id] is not None for prediction_id in new),
+        attached=len(told),
+        corrected=sum(_tells(latest[prediction_id]) for prediction_id in told),
         unchanged=unchanged,
         not_known=not_known,
     )
+
+
+class Said(TypedDict):
+    """What a follow-up says of one prediction."""
+
+    labels: Labels
+    days: dict[str, int]
+    """Of an outcome in time: days to the event, or to the last contact where there was none."""
+
+
+def _said(found: pd.DataFrame, params: Mapping[str, OutcomeParams]) -> dict[str, Said]:
+    """What is said of each prediction, in the order of the table."""
+    planned, failed = found[~found["is_workup"]], found[found["is_workup"]]
+    said: dict[str, Said] = {
+        str(prediction_id): {"labels": {ADJUDICATED: cause if isinstance(cause, str) else None}, "days": {}}
+        for prediction_id, cause in failed[ADJUDICATED].items()
+    }
+    for prediction_id, row in (outcome_labels(planned, params) if len(planned) else planned).iterrows():
+        days = {name: row.get(f"{name}_days", np.nan) for name in params}
+        said[str(prediction_id)] = {
+            "labels": {name: None if np.isnan(row[name]) else int(row[name]) for name in params},
+            "days": {name: int(day) for name, day in days.items() if not np.isnan(day)},
+        }
+    return {prediction_id: said[prediction_id] for prediction_id in found.index}
+
+
+def _tells(said: Said | None) -> bool:
+    """Whether an outcome is known; of one in time it may be known for how long it was not seen to happen."""
+    return said is not None and set(said["labels"].values()) != {None}
 
 
 def attach_file(record: Record, path: Path, follow_up: pd.DataFrame, params: Mapping[str, OutcomeParams]) -> Attached:
@@ -122,7 +156,10 @@ def attach_file(record: Record, path: Path, follow_up: pd.DataFrame, params: Map
 
 
 def _predictions(record: Record, reader: Reader, follow_up: pd.DataFrame) -> pd.DataFrame:
-    """A row a prediction of the cases, with what a label is made from; `prediction_id` is the index."""
+    """A row a prediction of the cases, with what a label is made from; `prediction_id` is the index.
+
+    `is_told` where the follow-up says anything of its label; where not, what was attached before stays.
+    """
     rows: list[dict[str, Any]] = []
     for case_id, said in follow_up.iterrows():
         for prediction_id in reader.predictions_with("case", record.pseudonym("case_id", case_id)):
@@ -130,11 +167,11 @@ def _predictions(record: Record, reader: Reader, follow_up: pd.DataFrame) -> pd.
             baseline = made.content["inputs"] if made.content else {}
             known = {name: said[name] for name in LABELLED_BY if name in said.index and pd.notna(said[name])}
             day = pd.Timestamp(made.entry.made_at).tz_convert(None).normalize()
-            rows.append(
-                {"prediction_id": prediction_id, "case_id": case_id, "index_date": day, **_of(baseline), **known}
-            )
-    table = pd.DataFrame(rows, columns=["prediction_id", "case_id", *LABELLED_BY]).set_index("prediction_id")
-    return _typed(table)
+            own = {"prediction_id": prediction_id, "case_id": case_id, "is_workup": made.is_workup}
+            own["is_told"] = bool(known.keys() & ({ADJUDICATED} if made.is_workup else set(OUTCOMES_BY)))
+            rows.append({**own, "index_date": day, **_of(baseline), **known})
+    table = pd.DataFrame(rows, columns=["prediction_id", "case_id", "is_workup", "is_told", *LABELLED_BY])
+    return _typed(table.astype({"is_workup": bool, "is_told": bool}).set_index("prediction_id"))
 
 
 def _of(baseline: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +189,6 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     return typed
 
 
-def _latest(reader: Reader, prediction_id: str) -> dict[str, int | None] | None:
+def _latest(reader: Reader, prediction_id: str) -> Said | None:
     said = [kept.content for kept in reader.entries_of(prediction_id) if kept.entry.kind == "outcome" and kept.content]
-    return said[-1]["labels"] if said else None
+    return {"labels": said[-1]["labels"], "days": said[-1].get("days", {})} if said else None

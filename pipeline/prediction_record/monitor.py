@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,17 @@ import pandas as pd
 from features.builders import BuilderParams, build_features
 from features.dictionary import load_dictionary
 from features.errors import FileFormatError
-from features.outcomes import DAYS_PER_MONTH
+from features.outcomes import DAYS_PER_MONTH, is_in_time
 from features.predictors import predictor_frame
+from models.bundle import bundle_sha256, read_distributions
+from models.censoring import label_weights
+from models.distributions import distribution
 from models.drawing import save
-from models.monitoring import ALARM, EVERYONE, answer_shares, calibration_table, distribution, drift_table
+from models.monitoring import ALARM, EVERYONE, answer_shares, calibration_table, drift_table
 from models.monitoring_pictures import calibration_picture, drift_picture
 from pipeline.files import read_json, write_table
 from pipeline.params import MonitorParams
+from pipeline.prediction_record.chain import ANSWERS
 from pipeline.prediction_record.reading import Kept, Reader
 
 REFERENCE_FORMAT = 1
@@ -36,38 +40,65 @@ class Answers:
     """The answers of a record as tables, one row a prediction.
 
     `about` has month, centre, has_red_flag, has_caution, missing_predictors; `predictors` the values that the
-    models saw; `risks` a column an outcome; `known` an outcome's label where it counts, else NaN. The counts say
-    what was left out.
+    models saw; `risks` a column an outcome; `known` an outcome's label where it counts, else NaN; `days` those to
+    an outcome in time, or to the last contact, where they count; `models` the model that answered an outcome last,
+    as the answer names it. The counts say what was left out.
     """
 
     about: pd.DataFrame
     predictors: pd.DataFrame
     risks: pd.DataFrame
     known: pd.DataFrame
+    days: pd.DataFrame
+    models: Mapping[str, Mapping[str, Any]]
     erased: int
     replaced: int
     known_early: int
 
+    def weights(self, outcome: str) -> pd.Series:
+        """(n,) float: what each known outcome stands for, 0 where it is not known.
+
+        1, but for an event in time whose days are known, where those watched to the end stand for those who were not.
+        """
+        if not is_in_time(outcome) or self.n_undated(outcome):
+            return self.known[outcome].notna().astype(float)
+        labels = pd.DataFrame({outcome: self.known[outcome], f"{outcome}_days": self.days[outcome]})
+        is_watched = self.days[outcome].notna().to_numpy()
+        return pd.Series(label_weights(labels, outcome, is_watched), index=labels.index)
+
+    def n_undated(self, outcome: str) -> int:
+        """How often an event in time is known and its day is not, as in what older versions attached."""
+        return int((self.known[outcome].notna() & self.days[outcome].isna()).sum()) if is_in_time(outcome) else 0
+
+    def n_lost(self, outcome: str) -> int:
+        """Cases that were lost sight of before the horizon of an event in time, without one."""
+        return int((self.known[outcome].isna() & self.days[outcome].notna()).sum())
+
 
 def answers_of(reader: Reader, builder_params: BuilderParams) -> Answers:
-    """What a record holds of answers and outcomes; erased ones are counted, and earlier ones of a case."""
-    kept = list(reader.entries("prediction"))
-    made = [one for one in kept if one.content is not None]
+    """What a record holds of answers before an operation, and of outcomes.
+
+    Erased ones are counted, and earlier ones of a case; work-ups after an operation are `workups_of`.
+    """
+    kept = list(reader.entries(*ANSWERS))
+    made = [one for one in kept if one.content is not None and not one.is_workup]
     last = list({_case(one): one for one in made}.values())
     outcomes = {one.entry.prediction_id: one for one in reader.entries("outcome") if one.content is not None}
     index = [one.entry.prediction_id for one in last]
     risks = pd.DataFrame([_risks(one) for one in last], index=index, dtype=float)
-    labels = [_labels(one, outcomes.get(one.entry.prediction_id)) for one in last]
+    became = [_became(one, outcomes.get(one.entry.prediction_id)) for one in last]
     predictors = _predictor_values(last, index, builder_params)
     about = pd.DataFrame([_about(one) for one in last], index=index, columns=ABOUT)
     return Answers(
         about=about.assign(missing_predictors=predictors.isna().mean(axis=1)),
         predictors=predictors,
         risks=risks,
-        known=pd.DataFrame([counted for counted, _ in labels], index=index, columns=risks.columns, dtype=float),
-        erased=len(kept) - len(made),
+        known=pd.DataFrame([one.labels for one in became], index=index, columns=risks.columns, dtype=float),
+        days=pd.DataFrame([one.days for one in became], index=index, columns=risks.columns, dtype=float),
+        models={outcome["outcome"]: outcome.get("model") or {} for one in last for outcome in _outcomes(one)},
+        erased=sum(one.content is None for one in kept),
         replaced=len(made) - len(last),
-        known_early=sum(early for _, early in labels),
+        known_early=sum(one.early for one in became),
     )
 
 
@@ -97,19 +128,27 @@ def _risks(one: Kept) -> dict[str, float | None]:
     return {outcome["outcome"]: outcome.get("risk") for outcome in _outcomes(one)}
 
 
-def _labels(one: Kept, attached: Kept | None) -> tuple[dict[str, float], int]:
-    """The labels that count, and how many are known but do not."""
+class Became(NamedTuple):
+    """What became of a case: labels and days that count by outcome, and how many labels are known but do not."""
+
+    labels: dict[str, float]
+    days: dict[str, float]
+    early: int
+
+
+def _became(one: Kept, attached: Kept | None) -> Became:
     if attached is None or attached.content is None:
-        return {}, 0
+        return Became({}, {}, 0)
     waited = dt.datetime.fromisoformat(attached.entry.made_at) - dt.datetime.fromisoformat(one.entry.made_at)
     horizons = {outcome["outcome"]: outcome.get("horizon_months") or 0 for outcome in _outcomes(one)}
-    known = {name: label for name, label in attached.content["labels"].items() if label is not None}
-    counts = {
-        name: float(label)
-        for name, label in known.items()
-        if name in horizons and waited.days >= int(horizons[name] * DAYS_PER_MONTH)
-    }
-    return counts, sum(name in horizons and name not in counts for name in known)
+    counts = {name for name, months in horizons.items() if waited.days >= int(months * DAYS_PER_MONTH)}
+    labels = {name: label for name, label in attached.content["labels"].items() if label is not None}
+    days = attached.content.get("days", {})
+    return Became(
+        labels={name: float(label) for name, label in labels.items() if name in counts},
+        days={name: float(day) for name, day in days.items() if name in counts},
+        early=sum(name in horizons and name not in counts for name in labels),
+    )
 
 
 def _predictor_values(made: list[Kept], index: list[str], builder_params: BuilderParams) -> pd.DataFrame:
@@ -138,6 +177,44 @@ def reference_of(predictors: pd.DataFrame, risks: Mapping[str, pd.Series]) -> di
         "predictors": {str(name): distribution(predictors[name]) for name in predictors.columns},
         "risks": {outcome: distribution(risk) for outcome, risk in risks.items()},
     }
+
+
+def development_reference(answers: Answers, served: Path) -> dict[str, Any] | None:
+    """The distributions of their own development that the models which answered last came with.
+
+    Parameters
+    ----------
+    answers : Answers
+    served : Path
+        The folder in which a service keeps the models that it fetched (`service.models`); a model that was served
+        from a bundle folder is looked for there.
+
+    Returns
+    -------
+    dict or None
+        As `reference_of`, for those models that are still there; None where there is none. A predictor of several
+        models has the distribution of the first.
+    """
+    found = {}
+    for outcome, model in answers.models.items():
+        bundle = _bundle_of(model, served)
+        kept = read_distributions(bundle) if bundle else None
+        if kept:
+            found[outcome] = kept
+    if not found:
+        return None
+    return {
+        "format": REFERENCE_FORMAT,
+        "predictors": {n: one for kept in reversed(found.values()) for n, one in kept["predictors"].items()},
+        "risks": {outcome: kept["risk"] for outcome, kept in found.items()},
+    }
+
+
+def _bundle_of(model: Mapping[str, Any], served: Path) -> Path | None:
+    """The folder of the very model that an answer names, or None."""
+    sha256, uri = str(model.get("sha256")), str(model.get("uri"))
+    folders = (folder for folder in (served / sha256, Path(uri)) if (folder / "bundle.json").is_file())
+    return next((folder for folder in folders if bundle_sha256(folder) == sha256), None)
 
 
 def read_reference(path: Path) -> dict[str, Any]:
@@ -182,10 +259,15 @@ def monitored(answers: Answers, reference: Mapping[str, Any] | None, params: Mon
     about = answers.about[["centre", "month"]]
     long = pd.concat(
         [
-            about.assign(outcome=outcome, risk=answers.risks[outcome], y=answers.known[outcome])
+            about.assign(
+                outcome=outcome,
+                risk=answers.risks[outcome],
+                y=answers.known[outcome],
+                weight=answers.weights(str(outcome)),
+            )
             for outcome in answers.risks.columns
         ]
-        or [about.assign(outcome="", risk=np.nan, y=np.nan).head(0)]
+        or [about.assign(outcome="", risk=np.nan, y=np.nan, weight=np.nan).head(0)]
     )
     calibration = calibration_table(
         long[long["risk"].notna()],
@@ -230,18 +312,32 @@ def told(found: Monitored) -> list[str]:
             line += (
                 f"; intercept {row['intercept']:+.2f} ({row['intercept_lower']:+.2f} to {row['intercept_upper']:+.2f})"
             )
-        lines.append(f"{line}; {row['verdict']}")
+        lines.append(f"{line}; {row['verdict']}{_lost_words(answers, row['outcome'])}")
     if answers.known_early:
         lines.append(
             f"  {answers.known_early} outcomes were attached before their horizon had passed, and do not count."
         )
     if found.drift is None:
-        lines.append("  No reference was named (--reference), so drift is not judged.")
+        lines.append(
+            "  Drift is not judged: none of the models that answered is in the folder service.models of params.yaml, "
+            "or it came without the distributions of its development. `backcast drift-reference` makes them of a "
+            "file of cases, and --reference names them."
+        )
     else:
         verdicts = found.drift["verdict"].value_counts()
         counted = ", ".join(f"{verdict} {count}" for verdict, count in verdicts.items())
         lines.append(f"  Drift of {len(found.drift)} predictors and risks: {counted or 'none to judge'}.")
     return lines
+
+
+def _lost_words(answers: Answers, outcome: str) -> str:
+    """How those who were lost sight of before an event in time enter; empty where nobody was."""
+    if answers.n_undated(outcome):
+        return (
+            f"; {answers.n_undated(outcome)} came without a day, so that those lost to follow-up are not weighted for"
+        )
+    lost = answers.n_lost(outcome)
+    return f"; weighted for {lost} lost to follow-up before" if lost else ""
 
 
 def write_monitored(found: Monitored, folder: Path, params: MonitorParams) -> list[Path]:

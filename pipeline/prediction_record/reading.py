@@ -12,11 +12,13 @@ from typing import Any
 
 from features.errors import CaseNotFoundError
 from pipeline.prediction_record import database
-from pipeline.prediction_record.chain import PROBLEMS_NAMED, Content, Entry, Verdict, content_digest, verdict
+from pipeline.prediction_record.chain import ANSWERS, PROBLEMS_NAMED, Content, Entry, Verdict, content_digest, verdict
 from pipeline.prediction_record.errors import RecordBrokenError
 
 LINK = "sequence, prediction_id, kind, made_at, content_sha256, previous_sha256, sha256"
 LAST_ENTRY = f"SELECT {LINK} FROM chain ORDER BY sequence DESC LIMIT 1"
+CAUSE = "cause"
+"""The question that is answered after an operation that failed; all other answers forecast whether one will."""
 THE_FILE = 0
 """Stands for the number of an entry where the file is at fault."""
 ALL_ENTRIES = f"SELECT {LINK}, salt, body FROM chain LEFT JOIN content USING (sequence)"
@@ -28,6 +30,15 @@ class Kept:
 
     entry: Entry
     content: dict[str, Any] | None
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What was answered; empty for what was erased, and for an entry that holds no answer."""
+        return (self.content or {}).get("answer") or {}
+
+    @property
+    def is_workup(self) -> bool:
+        return self.answer.get("question") == CAUSE
 
 
 class Reader:
@@ -52,16 +63,18 @@ class Reader:
         return found
 
     def has_content(self, prediction_id: str) -> bool:
+        """Whether the record holds an answer of that id, and has not erased it."""
         query = (
-            "SELECT 1 FROM chain JOIN content USING (sequence) WHERE prediction_id = ? AND kind = 'prediction' LIMIT 1"
+            f"SELECT 1 FROM chain JOIN content USING (sequence) "
+            f"WHERE prediction_id = ? AND kind IN {_listed(ANSWERS)} LIMIT 1"
         )
         return self._connection.execute(query, (prediction_id,)).fetchone() is not None
 
-    def predictions_with(self, column: str, pseudonym: str | None) -> list[str]:
-        """Predictions whose `case` or `patient` has that pseudonym, oldest first."""
+    def predictions_with(self, column: str, pseudonym: str | None, kinds: Sequence[str] = ("prediction",)) -> list[str]:
+        """Predictions, or answers of other kinds, whose `case` or `patient` has that pseudonym; oldest first."""
         query = (
             f"SELECT prediction_id FROM chain JOIN content USING (sequence) "
-            f"WHERE {column}_pseudonym = ? AND kind = 'prediction' ORDER BY sequence"
+            f"WHERE {column}_pseudonym = ? AND kind IN {_listed(kinds)} ORDER BY sequence"
         )
         return [row[0] for row in self._connection.execute(query, (pseudonym,))]
 
@@ -78,9 +91,9 @@ class Reader:
             raise CaseNotFoundError("The record has no such prediction. Check the prediction id.")
         return kept
 
-    def entries(self, kind: str) -> Iterator[Kept]:
-        """All entries of a kind, oldest first."""
-        return self._kept("WHERE kind = ? ORDER BY sequence", (kind,))
+    def entries(self, *kinds: str) -> Iterator[Kept]:
+        """All entries of these kinds, oldest first."""
+        return self._kept(f"WHERE kind IN {_listed(kinds)} ORDER BY sequence", ())
 
     def pending(self, limit: int) -> list[Kept]:
         """The oldest entries that no tracking store has acknowledged."""
@@ -100,6 +113,11 @@ class Reader:
         for stored in self._connection.execute(query, values):
             row = [_plain(value) for value in stored]
             yield Entry(*row[:7]), None if row[7] is None else Content(*row[7:])
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    """Kinds as SQL has them; they are words of this code."""
+    return "(" + ", ".join(f"'{kind}'" for kind in kinds) + ")"
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ CREATE TABLE about (
 CREATE TABLE chain (
   sequence INTEGER PRIMARY KEY,
   prediction_id TEXT NOT NULL,
-  kind TEXT NOT NULL CHECK (kind IN ('prediction', 'outcome', 'feedback', 'erasure')),
+  kind TEXT NOT NULL CHECK (kind IN ('prediction', 'red_flag', 'outcome', 'feedback', 'erasure')),
   made_at TEXT NOT NULL,
   content_sha256 TEXT NOT NULL,
   previous_sha256 TEXT NOT NULL,

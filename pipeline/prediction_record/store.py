@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from features.dictionary import load_dictionary
 from pipeline.prediction_record import database, pseudonyms
-from pipeline.prediction_record.chain import Entry, canonical, next_entry, salted
+from pipeline.prediction_record.chain import ANSWERS, Entry, canonical, next_entry, salted
 from pipeline.prediction_record.errors import RecordError
 from pipeline.prediction_record.reading import LAST_ENTRY, open_record
 
@@ -54,6 +55,13 @@ class Job:
     done: Future[list[Receipt]]
 
 
+@cache
+def kept_inputs() -> frozenset[str]:
+    """The variables of a request that are kept: what an answer may use, without keys and without days."""
+    known = load_dictionary().known_by("follow_up")
+    return frozenset(variable.name for variable in known if variable.form != "keys" and variable.type != "date")
+
+
 def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
@@ -73,7 +81,7 @@ class Record:
 
     def __init__(self, path: Path, key: bytes, connection: sqlite3.Connection, clock: Clock, held: ExitStack) -> None:
         self.path, self._key, self._connection, self._clock, self._held = path, key, connection, clock, held
-        self._inputs = frozenset(variable.name for variable in load_dictionary().predictors)
+        self._inputs = kept_inputs()
         self._identifying = frozenset(pseudonyms.identifying())
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
@@ -115,12 +123,14 @@ class Record:
     ) -> Receipt:
         """Record an answer; only when this returns may the answer leave.
 
+        One with red flags predicts nothing, and is an entry of the kind `red_flag`.
+
         Parameters
         ----------
         answer : mapping
             JSON, kept as it is but for variables that identify a person.
         request : mapping of variable to value
-            The case. Of it the predictors are kept.
+            The case. Of it `kept_inputs` are kept.
         identity : mapping, optional
             `case_id`, `patient_id` and `centre_id`, where the request does not hold them. Case and patient
             are kept as keyed pseudonyms, the centre by its name.
@@ -151,7 +161,8 @@ class Record:
             "patient": self.pseudonym("patient_id", keys.get("patient_id")),
             "centre": keys.get("centre_id"),
         }
-        return self._submit([Draft(str(uuid.uuid4()), "prediction", canonical(body))])
+        kind = "red_flag" if answer.get("red_flags") else "prediction"
+        return self._submit([Draft(str(uuid.uuid4()), kind, canonical(body))])
 
     def attach_outcomes(self, outcomes: Mapping[str, Mapping[str, Any]]) -> list[Receipt]:
         """An entry a prediction that says what became of it; all of them, or none.
@@ -185,11 +196,11 @@ class Record:
         return pseudonyms.pseudonym(self._key, name, value)
 
     def predictions_of(self, *, case_id: str | None = None, patient_id: str | None = None) -> list[str]:
-        """The predictions of a case or of a patient whose content is kept, oldest first."""
+        """Every answer on a case or a patient whose content is kept, red flags among them; oldest first."""
         name, value = ("case_id", case_id) if case_id is not None else ("patient_id", patient_id)
         column = {"case_id": "case", "patient_id": "patient"}[name]
         with open_record(self.path) as reader:
-            return reader.predictions_with(column, self.pseudonym(name, value))
+            return reader.predictions_with(column, self.pseudonym(name, value), ANSWERS)
 
     def erase(self, prediction_ids: Sequence[str], reason: str) -> list[Receipt]:
         """Take away the content of predictions and of all that was attached to them; the chain stays.

@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from features.dictionary import load_dictionary
 from features.knowledge_tables import knowledge_table
 from features.outcomes import outcome_label, outcome_names
 from models.predictor import VIRTUAL_CAUTION
 from models.story import NOT_A_VERDICT, PIECES, red_flag_line
-from pipeline.prediction_record.reading import Kept
+from pipeline.prediction_record.reading import CAUSE, Kept
 
 COUNTS = 0.005
 """A contribution nearer to 0 is not told."""
@@ -39,7 +40,7 @@ def told(entries: Sequence[Kept], verified: str) -> list[str]:
         f"{head}{verified}",
         *_answer_lines(answer),
         *[line for kept in later for line in _attached_lines(kept)],
-        "\n".join([*_caution_lines(answer), NOT_A_VERDICT]),
+        "\n".join([*_caution_lines(answer), answer.get("is_not") or NOT_A_VERDICT]),
     ]
 
 
@@ -50,8 +51,10 @@ def _day(kept: Kept) -> str:
 def _answer_lines(answer: Mapping[str, Any]) -> list[str]:
     asked = "; ".join(
         [f"Question: {answer.get('question', 'not recorded')}"]
-        + [f"{name}: {answer[name]}" for name in ("completeness", "provenance") if answer.get(name)]
+        + [f"{name}: {_told_of(answer[name])}" for name in ("completeness", "provenance") if answer.get(name)]
     )
+    if answer.get("question") == CAUSE:
+        return [asked + ".", *_work_up_lines(answer)]
     flags = answer.get("red_flags") or []
     if flags:
         return [asked + ".", red_flag_line(", ".join(map(_flag, flags)))]
@@ -60,6 +63,19 @@ def _answer_lines(answer: Mapping[str, Any]) -> list[str]:
         said = [part for part in map(_said, _listed(answer.get(name))) if part]
         told += [f"{title}: " + "; ".join(said)] if said else []
     return told
+
+
+def _told_of(part: Any) -> str:
+    """A word, or what an object calls itself."""
+    return str(part.get("label") or part) if isinstance(part, Mapping) else str(part)
+
+
+def _work_up_lines(answer: Mapping[str, Any]) -> list[str]:
+    """A work-up as it was told then, and what gave it."""
+    model = answer.get("model") or {}
+    given_by = f"Given by: {model.get('uri', 'a model')}"
+    given_by += f", SHA-256 {model['sha256'][:12]}." if model.get("sha256") else "."
+    return ["\n".join(answer.get("story") or ["Nothing was told."]), given_by]
 
 
 def outcome_lines(outcome: Mapping[str, Any]) -> list[str]:
@@ -106,6 +122,15 @@ def labelled_contributions(outcome: Mapping[str, Any]) -> pd.Series:
     return pd.Series(named, dtype=float).rename(lambda name: labels.get(name, name))
 
 
+OF_A_CAUSE = "log-odds of this cause: to the right speaks for it, to the left against it"
+
+
+def labelled_points(cause: Mapping[str, Any]) -> pd.Series:
+    """What each finding added to the log-odds of a cause, by its words."""
+    said = [*cause.get("for", []), *cause.get("against", [])]
+    return pd.Series([one["points"] for one in said], index=[one["label"] for one in said], dtype=float)
+
+
 def _flag(flag: Any) -> str:
     return str(flag.get("red_flag") or flag.get("name") or "") if isinstance(flag, Mapping) else str(flag)
 
@@ -135,11 +160,17 @@ def _attached_lines(kept: Kept) -> list[str]:
     if kept.content is None or kept.entry.kind == "erasure":
         return []
     if kept.entry.kind == "outcome":
-        words = {1: "happened", 0: "did not happen", None: "not known"}
-        said = [f"{outcome} {words[label]}" for outcome, label in kept.content["labels"].items()]
+        said = [f"{name} {_label_words(name, label)}" for name, label in kept.content["labels"].items()]
         return [f"Outcome, attached {_day(kept)}: " + "; ".join(said) + "."]
     said = [f"{name} {value}" for name, value in kept.content.items() if isinstance(value, str | int | float)]
     return [f"Feedback, {_day(kept)}: " + "; ".join(said) + "."]
+
+
+def _label_words(name: str, label: int | str | None) -> str:
+    if isinstance(label, str):
+        known = dict(load_dictionary()[name].choices) if name in load_dictionary() else {}
+        return f"is {known.get(label, label)}"
+    return {1: "happened", 0: "did not happen", None: "not known"}[label]
 
 
 def _caution_lines(answer: Mapping[str, Any]) -> list[str]:
@@ -150,10 +181,18 @@ def _caution_lines(answer: Mapping[str, Any]) -> list[str]:
 
 
 def waterfalls(answer: Mapping[str, Any], folder: Path, name: str) -> list[Path]:
-    """A waterfall picture of each outcome that has contributions, in files of that name."""
+    """A waterfall picture of each outcome that has contributions, or of each likely cause, in files of that name."""
     from models.drawing import save, waterfall  # shap and matplotlib
 
     drawn = []
+    for cause in answer.get("causes") or []:
+        points = labelled_points(cause)
+        if cause.get("likelihood") != "likely" or points.empty:
+            continue
+        picture = folder / f"{name}_{cause['cause']}.png"
+        title = f"{cause['label']}: {cause['likelihood']}, as answered"
+        save(waterfall(points, cause["prior_log_odds"], None, title, meaning=OF_A_CAUSE), picture)
+        drawn.append(picture)
     for outcome in answer.get("outcomes", []):
         contributions = labelled_contributions(outcome)
         if contributions.empty or outcome.get("risk") is None:

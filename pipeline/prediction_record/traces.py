@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlflow
 from mlflow.entities import AssessmentSource, Expectation, Feedback, Span, TraceInfo, TraceLocation, TraceState
@@ -19,12 +19,15 @@ from mlflow.tracing.client import TracingClient
 
 from features.errors import TrackingError
 from pipeline import tracking
-from pipeline.prediction_record.reading import Kept
+from pipeline.prediction_record.chain import ANSWERS
+from pipeline.prediction_record.reading import CAUSE, Kept
 
 SCREENING = "backcast-screening"
 """The experiment that holds the traces."""
 PREVIEW = 200
 """Characters of a tag or of a preview, at most."""
+SAID_CAUSES = 3
+"""Causes that stand at the root of a trace, the likeliest first; all of them stand below it."""
 BY_CODE = AssessmentSource(source_type="CODE", source_id="backcast outcomes")
 BY_PERSON = AssessmentSource(source_type="HUMAN", source_id="clinic")
 
@@ -49,15 +52,15 @@ def log_entries(batch: Sequence[Kept], client: tracking.Client, log_inputs: bool
     experiment = mlflow.set_experiment(SCREENING).experiment_id
     traces = TracingClient()
     models = ModelIds(client)
-    predictions = [kept for kept in batch if kept.entry.kind == "prediction" and kept.content]
+    answers = [kept for kept in batch if kept.entry.kind in ANSWERS and kept.content]
     spans = []
-    for kept in predictions:
+    for kept in answers:
         info, own = as_trace(kept, experiment, models, log_inputs)
         traces.start_trace(info)
         spans += own
     if spans:
         traces.log_spans(experiment, spans)
-    _refuse_missing(traces, predictions)
+    _refuse_missing(traces, answers)
     for kept in batch:
         if kept.entry.kind == "erasure":
             _delete_trace(traces, experiment, kept)
@@ -65,9 +68,9 @@ def log_entries(batch: Sequence[Kept], client: tracking.Client, log_inputs: bool
             _assess(traces, kept)
 
 
-def _refuse_missing(traces: TracingClient, predictions: Sequence[Kept]) -> None:
+def _refuse_missing(traces: TracingClient, answers: Sequence[Kept]) -> None:
     """Ask the store for what was just sent: an answer without an error is not yet a trace that is kept."""
-    sent = {trace_id(kept.entry.prediction_id) for kept in predictions}
+    sent = {trace_id(kept.entry.prediction_id) for kept in answers}
     if not sent:
         return
     missing = sent - {trace.info.trace_id for trace in traces.batch_get_traces(sorted(sent)) if trace.data.spans}
@@ -107,15 +110,16 @@ class ModelIds:
 def as_trace(
     kept: Kept, experiment: str, model_id: Callable[[str], str | None], log_inputs: bool
 ) -> tuple[TraceInfo, list[Span]]:
-    """A prediction as a trace: a span of the answer, and below it one an outcome with its model.
+    """An answer as a trace: a span of the whole, and below it one a part, with its model where it has one.
 
-    Inputs are their hash alone, unless asked for; what identifies a person is in neither.
+    The parts are the outcomes, or the causes and the plan. Inputs are their hash alone, unless asked for;
+    what identifies a person is in neither.
     """
     assert kept.content is not None
     answer, entry = kept.content["answer"], kept.entry
-    outcomes = answer.get("outcomes") or []
-    models = {outcome["outcome"]: (outcome.get("model") or {}).get("uri", "") for outcome in outcomes}
-    ids = {outcome: found for outcome, uri in models.items() if (found := model_id(uri))}
+    parts, said = _parts(answer), _said(answer)
+    models = {part.name: part.model_uri for part in parts if part.model_uri}
+    ids = {name: found for name, uri in models.items() if (found := model_id(uri))}
     inputs: dict[str, Any] = {"input_sha256": answer.get("input_sha256")}
     if log_inputs:
         inputs["inputs"] = kept.content["inputs"]
@@ -124,7 +128,6 @@ def as_trace(
         for name in ("question", "provenance", "completeness", "red_flags", "cautions")
         if answer.get(name) is not None
     }
-    risks = {outcome["outcome"]: outcome.get("risk") for outcome in outcomes}
     tags = {
         "mlflow.traceName": str(answer.get("question", "screening"))[:PREVIEW],
         "prediction_id": entry.prediction_id,
@@ -132,8 +135,8 @@ def as_trace(
         "record.sha256": entry.sha256,
         "provenance": str(answer.get("provenance", "unknown")),
         "completeness": str(answer.get("completeness", "unknown")),
-        **{f"model.{outcome}": uri for outcome, uri in models.items() if uri},
-        **{f"model_id.{outcome}": found for outcome, found in ids.items()},
+        **{f"model.{name}": uri for name, uri in models.items()},
+        **{f"model_id.{name}": found for name, found in ids.items()},
     }
     at = dt.datetime.fromisoformat(entry.made_at)
     info = TraceInfo(
@@ -142,25 +145,65 @@ def as_trace(
         request_time=int(at.timestamp() * 1000),
         state=TraceState.OK,
         request_preview=json.dumps({"input_sha256": answer.get("input_sha256")}),
-        response_preview=json.dumps({"risk": risks})[:PREVIEW],
+        response_preview=json.dumps(said)[:PREVIEW],
         client_request_id=entry.prediction_id,
         execution_duration=0,
         trace_metadata={"mlflow.modelId": next(iter(ids.values()))} if ids else {},
         tags={name: value[:PREVIEW] for name, value in tags.items()},
     )
-    root = _span(kept, 0, str(answer.get("question", "screening")), inputs, {**about, "risk": risks}, None)
+    root = _span(kept, 0, str(answer.get("question", "screening")), inputs, {**about, **said}, None)
     return info, [
         root,
         *(
-            _span(kept, place, outcome["outcome"], inputs, _outputs(outcome), ids.get(outcome["outcome"]))
-            for place, outcome in enumerate(outcomes, start=1)
+            _span(kept, place, part.name, inputs, part.outputs, ids.get(part.name))
+            for place, part in enumerate(parts, start=1)
         ),
     ]
 
 
-def _outputs(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = ("risk", "risk_lower", "risk_upper", "base_log_odds", "base_rate", "contributions", "groups", "model")
-    return {name: outcome[name] for name in wanted if outcome.get(name) is not None}
+class Part(NamedTuple):
+    """What stands in a span of its own below the answer."""
+
+    name: str
+    model_uri: str
+    """Of the model that gave it; empty where none did."""
+    outputs: dict[str, Any]
+
+
+def _parts(answer: Mapping[str, Any]) -> list[Part]:
+    """The outcomes of a planned operation; the causes of a failed one with all their points, and its plan."""
+    parts = [
+        Part(outcome["outcome"], (outcome.get("model") or {}).get("uri", ""), _named(outcome, OF_OUTCOME))
+        for outcome in answer.get("outcomes") or []
+    ]
+    if answer.get("question") != CAUSE:
+        return parts
+    causes = [{**_named(cause, OF_CAUSE), "points": points_of(cause)} for cause in answer.get("causes") or []]
+    if causes:
+        model = answer.get("model") or {}
+        parts.append(Part("cause", model.get("uri", ""), {"causes": causes, "model": model}))
+    return [*parts, Part("plan", "", _named(answer, ("next_investigations", "plan")))]
+
+
+OF_OUTCOME = ("risk", "risk_lower", "risk_upper", "base_log_odds", "base_rate", "contributions", "groups", "model")
+OF_CAUSE = ("cause", "likelihood", "rank", "log_odds", "prior_log_odds")
+
+
+def _named(content: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: content[name] for name in names if content.get(name) is not None}
+
+
+def points_of(cause: Mapping[str, Any]) -> dict[str, float]:
+    """What each finding adds to the log-odds of a cause; with its prior log-odds they add up to its log-odds."""
+    return {said["finding"]: said["points"] for side in ("for", "against") for said in cause.get(side) or []}
+
+
+def _said(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer in one line: risks, or what is likely or possible."""
+    if answer.get("question") != CAUSE:
+        return {"risk": {outcome["outcome"]: outcome.get("risk") for outcome in answer.get("outcomes") or []}}
+    causes = answer.get("causes") or []
+    return {"likelihood": {cause["cause"]: cause["likelihood"] for cause in causes[:SAID_CAUSES]}}
 
 
 def _span(

@@ -12,7 +12,7 @@ from pipeline.reporting.study import Content, Study
 
 SVG_NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
 """What a file needs and a page does not."""
-SEEDED = ("registry", "split", "appraise", "train", "validate", "evaluate", "builders")
+SEEDED = ("registry", "split", "appraise", "train", "validate", "evaluate", "builders", "cause_evidence")
 """Stages of the default graph that draw."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from models.splitting import TEST_SETS
 from pipeline import paths
+from pipeline.reporting.about_causes import card_causes
 from pipeline.reporting.about_study import demographic_inputs
 from pipeline.reporting.checklists import tally
 from pipeline.reporting.performance_tables import metric_cell, of_test_sets
@@ -36,6 +37,7 @@ def model_card(study: Study) -> dict[str, Any]:
         "demographic": demographic_inputs(study),
         "tally": tally(study.checklists["source_attributes"]),
         "strays": strays(study),
+        "causes": card_causes(study),
         "fewest": (study.json(paths.SUBGROUPS) or {}).get("fewest_cases"),
     }
 

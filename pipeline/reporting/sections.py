@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.reporting.about_builders import builders, fidelity
+from pipeline.reporting.about_causes import after_failure
 from pipeline.reporting.about_performance import comparisons, performance
 from pipeline.reporting.about_reporting import checklists, explanations, limits, reproduce
 from pipeline.reporting.about_study import about, missing, participants, summary
@@ -66,6 +67,9 @@ SECTIONS = (
     Section(key="completeness", title="When the record is not complete", make=completeness, absent=NOT_MADE),
     Section(key="stability", title="How far a risk hangs on who taught it", make=stability, absent=NOT_MADE),
     Section(key="explanations", title="What moves the risk", make=explanations, absent=NOT_MADE),
+    Section(
+        key="causes", title="After a failed operation: is the right cause named?", make=after_failure, absent=NOT_MADE
+    ),
     Section(
         key="fidelity",
         title="Is the virtual registry like real ones?",

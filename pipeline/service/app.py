@@ -22,10 +22,12 @@ from starlette.exceptions import HTTPException
 from features.dictionary import Known
 from features.errors import CaseNotFoundError
 from models.screening import Screener
+from models.workup import CauseFinder
 from pipeline.prediction_record.errors import RecordError
 from pipeline.prediction_record.reading import Kept, open_record
 from pipeline.prediction_record.store import Receipt, Record
 from pipeline.service import openapi
+from pipeline.service.answering import all_answered, answered, unrecorded, with_receipt
 from pipeline.service.body import json_of
 from pipeline.service.dictionary_page import dictionary_content
 from pipeline.service.exporter import Exporter
@@ -43,8 +45,7 @@ from pipeline.service.problems import (
     known_problems,
     problem_response,
 )
-from pipeline.service.request_model import Checked, case_model, checked
-from pipeline.service.screening import all_screened, screened, unrecorded, with_receipt
+from pipeline.service.request_model import ANSWERED, Checked, case_model, checked
 from pipeline.service.settings import ServiceSettings
 
 PREDICTION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -56,7 +57,7 @@ BODY = (400, 401, 408, 413, 415, 422, 429, 503, 507)
 LOOK = (401, 404, 410, 429)
 
 
-def create_app(settings: ServiceSettings, screener: Screener, record: Record) -> FastAPI:
+def create_app(settings: ServiceSettings, screener: Screener, finder: CauseFinder, record: Record) -> FastAPI:
     """The service as an ASGI application, over models that are loaded and a record that is open.
 
     While it runs, its exporter runs beside it.
@@ -70,7 +71,8 @@ def create_app(settings: ServiceSettings, screener: Screener, record: Record) ->
         redoc_url=None,
         lifespan=_lifespan,
     )
-    app.state.settings, app.state.screener, app.state.record = settings, screener, record
+    app.state.settings, app.state.record = settings, record
+    app.state.screener, app.state.finder = screener, finder
     app.add_middleware(Guard, settings=settings)
     app.add_exception_handler(ProblemError, _as_problem)
     app.add_exception_handler(HTTPException, _as_known_problem)
@@ -92,7 +94,8 @@ def _openapi(app: FastAPI, made_by_fastapi: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: ServiceSettings = app.state.settings
-    case_model("preoperative")  # made once, before anybody waits
+    for moment in ANSWERED:
+        case_model(moment)  # made once, before anybody waits
     exporter = Exporter(settings.record, settings.params.export_seconds) if settings.exports else None
     if exporter:
         exporter.start()
@@ -140,11 +143,9 @@ def _add_questions(app: FastAPI) -> None:
         responses=openapi.gives(openapi.of("Answer"), "The answer, as it was recorded", *BODY),
     )
     async def screen(request: Request) -> Response:
-        found = checked(await _json_body(request))
-        if found.mistakes:
-            raise invalid(found.mistakes, found.unlisted)
+        case = _checked_case(await _json_body(request), "preoperative")
         state = request.app.state
-        return json_response(await screened(state.screener, state.record, found.record))
+        return json_response(await answered(state.screener, state.record, case))
 
     most = app.state.settings.params.batch_cases
 
@@ -153,31 +154,64 @@ def _add_questions(app: FastAPI) -> None:
         tags=["screening"],
         summary=f"Up to {most} planned operations; with a mistake in one, none is answered",
         response_class=Response,
-        openapi_extra=openapi.takes({"type": "array", "minItems": 1, "maxItems": most, "items": openapi.of("Case")}),
+        openapi_extra=openapi.takes(_list_of("Case", most)),
         responses=openapi.gives(openapi.of("BatchAnswer"), "The answers, in the order of the cases", *BODY),
     )
     async def screen_batch(request: Request) -> Response:
         cases = await _checked_cases(await _json_body(request), most, "preoperative")
         state = request.app.state
-        return json_response({"answers": await all_screened(state.screener, state.record, cases)})
+        return json_response({"answers": await all_answered(state.screener, state.record, cases)})
+
+    @app.post(
+        "/workup",
+        tags=["work-up"],
+        summary="One operation that failed: causes ranked with what speaks for and against each, what to do next",
+        response_class=Response,
+        openapi_extra=openapi.takes(openapi.of("WorkUp")),
+        responses=openapi.gives(openapi.of("WorkUpAnswer"), "The answer, as it was recorded", *BODY),
+    )
+    async def workup(request: Request) -> Response:
+        case = _checked_case(await _json_body(request), "follow_up")
+        state = request.app.state
+        return json_response(await answered(state.finder, state.record, case))
+
+    @app.post(
+        "/workup/batch",
+        tags=["work-up"],
+        summary=f"Up to {most} operations that failed; with a mistake in one, none is answered",
+        response_class=Response,
+        openapi_extra=openapi.takes(_list_of("WorkUp", most)),
+        responses=openapi.gives(openapi.of("BatchWorkUpAnswer"), "The answers, in the order of the cases", *BODY),
+    )
+    async def workup_batch(request: Request) -> Response:
+        cases = await _checked_cases(await _json_body(request), most, "follow_up")
+        state = request.app.state
+        return json_response({"answers": await all_answered(state.finder, state.record, cases)})
 
     @app.post(
         "/outcomes",
         tags=["follow-up"],
-        summary="What became of cases, attached to their predictions by case_id",
+        summary="What became of cases, or the cause that was adjudicated, attached to their predictions by case_id",
         response_class=Response,
         openapi_extra=openapi.takes({"oneOf": [openapi.of("FollowUp"), _list_of("FollowUp", most)]}),
         responses=openapi.gives(openapi.of("Attached"), "How many predictions have an outcome now", *BODY),
     )
     async def outcomes(request: Request) -> Response:
         body = await _json_body(request)
-        cases = await _checked_cases(body if isinstance(body, list) else [body], most, "follow_up")
+        cases = await _checked_cases(body if isinstance(body, list) else [body], most, "adjudication")
         source = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         return json_response(await asyncio.to_thread(_attached, request.app, cases, source))
 
 
 def _list_of(name: str, most: int) -> dict[str, Any]:
     return {"type": "array", "minItems": 1, "maxItems": most, "items": openapi.of(name)}
+
+
+def _checked_case(body: Any, known: Known) -> dict[str, Any]:
+    found = checked(body, known=known)
+    if found.mistakes:
+        raise invalid(found.mistakes, found.unlisted)
+    return found.record
 
 
 async def _checked_cases(body: Any, most: int, known: Known) -> list[dict[str, Any]]:
@@ -220,10 +254,10 @@ def _attached(app: FastAPI, cases: list[dict[str, Any]], source: str) -> dict[st
 def _add_predictions(app: FastAPI) -> None:
     @app.get(
         "/predictions/{prediction_id}",
-        tags=["screening"],
+        tags=["past answers"],
         summary="A past answer, as it was given, with what was attached to it since",
         response_class=Response,
-        responses=openapi.gives(openapi.of("Answer"), "The answer", *LOOK),
+        responses=openapi.gives({"oneOf": [openapi.of("Answer"), openapi.of("WorkUpAnswer")]}, "The answer", *LOOK),
     )
     async def prediction(request: Request, prediction_id: str) -> Response:
         entries = await asyncio.to_thread(_entries, request.app.state.settings.record, prediction_id)
@@ -231,8 +265,8 @@ def _add_predictions(app: FastAPI) -> None:
 
     @app.get(
         "/predictions/{prediction_id}/figure.svg",
-        tags=["screening"],
-        summary="Expected over reported pain on a body, with the lesions and the plan",
+        tags=["past answers"],
+        summary="Expected over reported pain on a body, with the lesions and what is planned or was operated on",
         response_class=Response,
         responses=openapi.gives({"type": "string"}, "A drawing, as image/svg+xml", *LOOK),
     )
@@ -300,7 +334,7 @@ def _add_about(app: FastAPI) -> None:
 
     @app.get("/models", tags=["service"], response_class=Response, responses=openapi.gives(anything, "Served", 401))
     async def models(request: Request) -> Response:
-        return json_response({"models": _models(request.app)})
+        return json_response({"models": _models(request.app), "causes": _causes(request.app)})
 
     @app.get("/dictionary", tags=["service"], response_class=Response, responses=openapi.gives(anything, "Variables"))
     async def dictionary() -> Response:
@@ -338,6 +372,19 @@ def _models(app: FastAPI) -> list[dict[str, Any]]:
         }
         for predictor, uri in zip(screener.predictors, screener.uris, strict=True)
     ]
+
+
+def _causes(app: FastAPI) -> dict[str, Any]:
+    """The model of the causes of failed operations: knowledge, so without a development."""
+    finder = app.state.finder
+    return {
+        "question": finder.model.question,
+        "uri": finder.uri,
+        "sha256": finder.model.sha256,
+        "provenance": finder.model.provenance,
+        "causes": [{"cause": cause.name, "label": cause.label} for cause in finder.model.causes],
+        "findings": len(finder.model.findings),
+    }
 
 
 def _add_page(app: FastAPI) -> None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from features.dictionary import Variable, load_dictionary
+from pipeline.service.request_model import ANSWERED
 
 
 @cache
 def dictionary_content() -> dict[str, Any]:
-    """Forms in the order of the record, and every variable that a question may hold."""
-    variables = load_dictionary().known_by("preoperative")
+    """Forms in the order of the record, and every variable that a question may hold.
+
+    First those of a planned operation; below `workup` what a work-up may hold beside them.
+    """
+    before, by_follow_up = (load_dictionary().known_by(moment) for moment in ANSWERED)
+    return {**_forms(before), "workup": _forms([variable for variable in by_follow_up if variable not in before])}
+
+
+def _forms(variables: Sequence[Variable]) -> dict[str, Any]:
     return {
         "forms": list(dict.fromkeys(variable.form for variable in variables)),
         "variables": [_described(variable) for variable in variables],

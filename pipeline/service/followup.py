@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 
 from features.dictionary import load_dictionary
-from features.outcomes import REPORTED, OutcomeParams
+from features.outcomes import OutcomeParams
 from features.record import date_problems
-from pipeline.prediction_record.followup import EVENTS, Attached, attach_follow_up
+from pipeline.prediction_record.followup import TELLING, Attached, attach_follow_up
 from pipeline.prediction_record.store import Record
 from pipeline.service.problems import Mistake, invalid
-
-TELLING = (*REPORTED.values(), *EVENTS)
 
 
 def attached(

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from pipeline.service.body import too_large
 from pipeline.service.limits import RateLimit
 from pipeline.service.logs import LOG, event, told
-from pipeline.service.problems import FAULT, TOO_MANY, UNAUTHORISED, WRONG_HOST, ProblemError, problem_response
+from pipeline.service.problems import BUSY, FAULT, TOO_MANY, UNAUTHORISED, WRONG_HOST, ProblemError, problem_response
 from pipeline.service.settings import ServiceSettings
 
 Scope = MutableMapping[str, Any]
@@ -30,6 +30,8 @@ OPEN_TO_ALL = ("/", "/health", "/ready", "/problems", "/openapi.json", "/diction
 """What needs no token: the page, and what is the same for everybody."""
 NOT_COUNTED = ("/health", "/ready")
 STATIC = "/static/"
+MOST_AT_ONCE = 256
+"""Requests that are being answered, each of which may hold a body; more are turned away before they cost memory."""
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -54,6 +56,7 @@ class Guard:
         self._app, self._settings = app, settings
         params = settings.params
         self._rate = RateLimit(per_second=params.requests_per_second, burst=params.burst)
+        self._at_once = 0
         self._token = settings.token.encode() if settings.token else None
         self._headers = HEADERS | ({"Strict-Transport-Security": A_YEAR} if settings.is_encrypted else {})
 
@@ -79,6 +82,7 @@ class Guard:
             await send(message)
 
         fault: dict[str, Any] = {}
+        self._at_once += 1
         try:
             await self._answer(scope, headers, request_id, receive, send_guarded)
         except Exception as error:
@@ -87,6 +91,7 @@ class Guard:
                 problem = ProblemError(FAULT, "Tell whoever runs it, with the request_id. Nothing was answered.")
                 await problem_response(problem, request_id)(scope, receive, send_guarded)
         finally:
+            self._at_once -= 1
             self._log(scope, headers, request_id, started, sent, fault)
 
     async def _answer(self, scope: Scope, headers: Headers, request_id: str, receive: Receive, send: Send) -> None:
@@ -99,6 +104,8 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> ProblemError | None:
         """Why this request is not let in, or None; the cheapest question first."""
         path = scope["path"]
+        if self._at_once > MOST_AT_ONCE and path not in NOT_COUNTED:
+            return ProblemError(BUSY, "Ask again in 1 s.", headers={"Retry-After": "1"})
         if self._settings.hosts and _without_port(headers.get("host", "")) not in self._settings.hosts:
             return ProblemError(WRONG_HOST, f"Ask it as {self._settings.hosts[0]}, on the machine where it runs.")
         if path not in NOT_COUNTED and not path.startswith(STATIC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from features.causes import LIKELIHOODS
 from pipeline.service.problems import MEDIA_TYPE, OF_STATUS
 from pipeline.service.request_model import case_model
 
@@ -57,7 +58,7 @@ OUTCOME = {
         },
     },
 }
-ANSWER = {
+ANSWER: dict[str, Any] = {
     "type": "object",
     "required": ["prediction_id", "made_at", "question", "provenance", "red_flags", "outcomes", "cautions"],
     "properties": {
@@ -72,10 +73,71 @@ ANSWER = {
         "cautions": {"type": "array", "items": {"type": "object", "properties": {"code": TEXT, "text": TEXT}}},
     },
 }
+POINT = {
+    "type": "object",
+    "required": ["finding", "label", "points"],
+    "properties": {"finding": TEXT, "label": TEXT, "points": {"type": "number", "description": "Log-odds."}},
+}
+CAUSE = {
+    "type": "object",
+    "required": ["cause", "label", "likelihood", "rank", "log_odds", "prior_log_odds", "for", "against", "not_sought"],
+    "properties": {
+        "cause": TEXT,
+        "label": TEXT,
+        "class": TEXT,
+        "likelihood": {"enum": list(LIKELIHOODS)},
+        "rank": {"type": "integer", "minimum": 1},
+        "log_odds": {"type": "number", "description": "Of this cause on its own; for the order, not to be printed."},
+        "prior_log_odds": {"type": "number", "description": "With the points for and against it makes log_odds."},
+        "for": {"type": "array", "items": POINT},
+        "against": {"type": "array", "items": POINT},
+        "not_sought": {
+            "type": "array",
+            "items": {"type": "object", "properties": dict.fromkeys(("finding", "label", "investigation"), TEXT)},
+        },
+    },
+}
+WORK_UP_ANSWER = {
+    "type": "object",
+    "required": ["prediction_id", "made_at", "question", "provenance", "red_flags", "causes", "plan", "cautions"],
+    "properties": {
+        **{name: ANSWER["properties"][name] for name in ("prediction_id", "made_at", "record_sha256", "question")},
+        "input_sha256": {**TEXT, "description": "Of what was recorded; keys and days do not enter, months do."},
+        "provenance": {"enum": ["knowledge"], "description": "Nothing of it was learned from a registry."},
+        "model": {"type": "object", "properties": dict.fromkeys(("name", "uri", "sha256"), TEXT)},
+        "red_flags": {"type": "array", "description": "What comes first; with any no cause is ranked."},
+        "course": {"type": "object", "description": "What became of the pain, in numbers and in words (text)."},
+        "operated": {
+            "type": "object",
+            "properties": dict.fromkeys(("intended", "noted", "seen"), MAYBE_TEXT),
+        },
+        "causes": {"type": "array", "items": {"$ref": COMPONENTS + "Cause"}, "description": "The likeliest first."},
+        "impossible": {"type": "array", "description": "What cannot be after that operation, and why."},
+        "next_investigations": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    **dict.fromkeys(("investigation", "label", "text"), TEXT),
+                    "gain": {"type": "number", "description": "Bits by which the ranking is expected to change."},
+                    "burden": {"type": "number", "description": "Equivalent minutes of the patient."},
+                },
+            },
+        },
+        "plan": {"type": "object", "description": "Stop and refer, or steps for everybody and for each likely cause."},
+        "story": {"type": "array", "items": TEXT, "description": "The whole in words."},
+        "cautions": ANSWER["properties"]["cautions"],
+    },
+}
 BATCH_ANSWER = {
     "type": "object",
     "required": ["answers"],
     "properties": {"answers": {"type": "array", "items": {"$ref": COMPONENTS + "Answer"}}},
+}
+BATCH_WORK_UP_ANSWER = {
+    "type": "object",
+    "required": ["answers"],
+    "properties": {"answers": {"type": "array", "items": {"$ref": COMPONENTS + "WorkUpAnswer"}}},
 }
 COUNTS = ("cases", "unmatched", "attached", "corrected", "unchanged", "not_known")
 ATTACHED = {"type": "object", "properties": {name: {"type": "integer"} for name in COUNTS}}
@@ -85,13 +147,25 @@ def components() -> dict[str, Any]:
     """Schemas by name; those of the request come from the dictionary."""
     return {
         "Case": case_model("preoperative").model_json_schema(),
-        "FollowUp": case_model("follow_up").model_json_schema(),
+        "WorkUp": case_model("follow_up").model_json_schema(),
+        "FollowUp": _requiring("case_id", case_model("adjudication").model_json_schema()),
         "Problem": PROBLEM,
         "Outcome": OUTCOME,
         "Answer": ANSWER,
         "BatchAnswer": BATCH_ANSWER,
+        "Cause": CAUSE,
+        "WorkUpAnswer": WORK_UP_ANSWER,
+        "BatchWorkUpAnswer": BATCH_WORK_UP_ANSWER,
         "Attached": ATTACHED,
     }
+
+
+def _requiring(name: str, record: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a record in which one variable cannot be left out."""
+    field = record["properties"][name]
+    (kind,) = (option for option in field["anyOf"] if option["type"] != "null")
+    required = {"title": field["title"], "description": field["description"], **kind}
+    return {**record, "properties": {**record["properties"], name: required}, "required": [name]}
 
 
 def of(name: str) -> dict[str, str]:

@@ -37,13 +37,15 @@ WRONG_HOST = Kind(421, "host", "This service does not answer under that name")
 INVALID = Kind(422, "record", "The record has mistakes")
 TOO_MANY = Kind(429, "rate", "Too many requests")
 FAULT = Kind(500, "fault", "The service failed; this is not a mistake of yours")
+BUSY = Kind(503, "busy", "Too many requests are being answered at once")
 UNRECORDED = Kind(503, "unrecorded", "The prediction record cannot be used, so nothing may be answered")
 NO_ROOM = Kind(507, "no-room", "The disk is full, so nothing may be answered")
 KINDS = (
     BAD_JSON, UNAUTHORISED, NOT_FOUND, WRONG_METHOD, SLOW, ERASED, TOO_LARGE, WRONG_TYPE, WRONG_HOST, INVALID,
-    TOO_MANY, FAULT, UNRECORDED, NO_ROOM,
+    TOO_MANY, FAULT, BUSY, UNRECORDED, NO_ROOM,
 )  # fmt: skip
-OF_STATUS = {kind.status: kind for kind in KINDS}
+OF_STATUS = {kind.status: kind for kind in KINDS if kind is not BUSY}
+"""What a status means where nothing more is known."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from features.dictionary import Known, Variable, load_dictionary
 from features.errors import ValuesError
-from features.record import Problem, value_problems, wrong_columns
+from features.record import DATE_ORDER, Problem, followup_problems, value_problems, wrong_columns
 from pipeline.service.problems import Mistake
 
 IDENTIFIER = r"^[A-Za-z0-9 ._:/#@+-]{1,64}$"
@@ -50,13 +50,17 @@ def case_model(known: Known = "preoperative") -> type[BaseModel]:
         for variable in load_dictionary().known_by(known)
     }
     config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
-    name = {"preoperative": "Case", "follow_up": "FollowUp"}.get(known, known)
-    return create_model(name, __config__=config, __doc__=_about(known), **fields)
+    name, about = ASKED_AT[known]
+    left_out = "What was not recorded or not examined is left out, or null; never 0."
+    return create_model(name, __config__=config, __doc__=f"{about} {left_out}", **fields)
 
 
-def _about(known: Known) -> str:
-    later = "" if known == "preoperative" else " With what became of it; case_id says which case."
-    return f"One planned operation. What was not recorded or not examined is left out, or null; never 0.{later}"
+ASKED_AT: dict[Known, tuple[str, str]] = {
+    "preoperative": ("Case", "One planned operation."),
+    "follow_up": ("WorkUp", "One operation that failed: the record before it, what was done, and what is found now."),
+    "adjudication": ("FollowUp", "What became of one operation; case_id says of which."),
+}
+"""By what a request may know: the name of its model, and what it is about."""
 
 
 def _annotation(variable: Variable) -> Any:
@@ -138,16 +142,33 @@ def checked(body: Any, at: str = "#", known: Known = "preoperative") -> Checked:
         mistakes.append(_nameless(len(foreign) - len(named), at))
     record, wrong = _typed({name: body[name] for name in body if name in dictionary and name not in later}, known)
     mistakes += [_mistake(_value_problem(dictionary[name], body[name]), at) for name in wrong]
-    if known == "preoperative" and not mistakes and not record.keys() & predictor_names():
+    if known == "follow_up" and not mistakes:
+        mistakes += [_mistake(problem, at) for problem in _contradictions(record)]
+    if known in ANSWERED and not mistakes and not record.keys() & asked_of(known):
         what = "Nothing is recorded, so there is nothing to answer. Send at least one variable with a value."
         mistakes.append(Mistake(pointer=at, name=None, rule="nothing_recorded", detail=what))
     return Checked(record, mistakes, max(0, len(named) - UNKNOWN_LISTED))
 
 
+ANSWERED: tuple[Known, ...] = ("preoperative", "follow_up")
+"""The moments at which a question is asked; what comes after them is attached to its answers."""
+
+
+def _contradictions(record: Mapping[str, Any]) -> list[Problem]:
+    """What cannot be, in values of which each may: days in an impossible order, and what a work-up contradicts."""
+    days = load_dictionary()
+    wrong = [(earlier, later) for earlier, later in DATE_ORDER if record.get(later, "9") < record.get(earlier, "0")]
+    order = [
+        Problem(ValuesError, "date_order", later, f"lies before {days[earlier].label.lower()}", "Correct one of them.")
+        for earlier, later in wrong
+    ]
+    return [*order, *followup_problems({name: [value] for name, value in record.items()})]
+
+
 @cache
-def predictor_names() -> frozenset[str]:
-    """What a prediction may use; the keys of a record are none."""
-    return frozenset(variable.name for variable in load_dictionary().predictors)
+def asked_of(known: Known) -> frozenset[str]:
+    """What an answer at that moment may use; the keys of a record are none."""
+    return frozenset(variable.name for variable in load_dictionary().known_by(known) if variable.form != "keys")
 
 
 def _typed(given: Mapping[str, Any], known: Known) -> tuple[dict[str, Any], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,17 +12,15 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from pipeline.models_to_serve import Fetching, models_to_serve
+from pipeline.models_to_serve import Fetching, by_question, models_to_serve
 from pipeline.params import Params, ServiceParams
 from pipeline.prediction_record.store import Record
+from pipeline.service.answering import load_cause_finder, load_screener
 from pipeline.service.app import create_app
 from pipeline.service.errors import ServiceError
 from pipeline.service.logs import event, log_to_stderr
-from pipeline.service.screening import load_screener
 from pipeline.service.settings import Door, ServiceSettings, own_names
 
-CONNECTIONS = 256
-"""Open at once; more are turned away before they cost memory."""
 BACKLOG = 128
 
 
@@ -30,18 +29,23 @@ def run(
 ) -> None:
     """Load the models, open the record, and answer until told to stop; then close the record."""
     log_to_stderr()
-    settings = ServiceSettings(
-        models=tuple(models_to_serve(names, Path(params.service.models), fetching)),
-        record=record,
-        params=params.service,
-        outcomes=params.cohort.outcomes,
-        token=door.token,
-        hosts=own_names(door),
-        is_encrypted=door.is_encrypted,
-        exports=exports,
-    )
+    found = models_to_serve(names, Path(params.service.models), fetching)
+    with tempfile.TemporaryDirectory() as scratch:
+        models, causes = by_question(found, params, Path(scratch))
+        settings = ServiceSettings(
+            models=models,
+            causes=causes,
+            record=record,
+            params=params.service,
+            outcomes=params.cohort.outcomes,
+            token=door.token,
+            hosts=own_names(door),
+            is_encrypted=door.is_encrypted,
+            exports=exports,
+        )
+        screener, finder = load_screener(settings), load_cause_finder(settings)
     with listening_at(door.host, door.port) as listening, Record.open(record) as opened, _outliving_signals():
-        app = create_app(settings, load_screener(settings), opened)
+        app = create_app(settings, screener, finder, opened)
         event("listening", address=_address(door, listening), needs_token=door.token is not None)
         uvicorn.Server(server_config(app, params.service, door)).run(sockets=[listening])
     event("stopped")
@@ -56,7 +60,6 @@ def server_config(app: FastAPI, params: ServiceParams, door: Door) -> uvicorn.Co
         server_header=False,
         proxy_headers=False,  # a client must not choose the name under which it is counted
         ws="none",
-        limit_concurrency=CONNECTIONS,
         backlog=BACKLOG,
         timeout_graceful_shutdown=params.stop_seconds,
         ssl_certfile=door.certfile,

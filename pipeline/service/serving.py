@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +35,13 @@ def serve(
         keyfile=keyfile,
     )
     refuse_open_door(door)
+    _without_scikit_learn()
     fetching = Fetching(Path(params.service.models), names) if needs_fetching(names) and not is_fetched else None
     from pipeline.service.running import run  # its imports take about as long as the fetch, beside which they run
 
     run(params, names, door, store or Path(params.record.store), fetching, exports=exports)
+
+
+def _without_scikit_learn() -> None:
+    """Keep XGBoost from loading what only learning needs: it would take as long as the rest of the service."""
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]

@@ -21,12 +21,14 @@ OTHERS_MAY_READ = 0o077
 class ServiceSettings:
     """Everything that `create_app` needs; a token of None is no token, which only loopback may have.
 
-    `models` are the names under which models are known with the folders of their bundles. `hosts` are the
-    names under which it answers, or empty for any: on loopback without a token they keep a page of another
-    site, whose name was made to point here, from asking.
+    `models` are the names under which models are known with the folders of their bundles, `causes` the same for
+    the one model of the causes of failed operations. `hosts` are the names under which it answers, or empty for
+    any: on loopback without a token they keep a page of another site, whose name was made to point here, from
+    asking.
     """
 
     models: tuple[tuple[str, Path], ...]
+    causes: tuple[str, Path]
     record: Path
     params: ServiceParams
     outcomes: dict[str, OutcomeParams] = field(default_factory=dict)

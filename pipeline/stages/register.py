@@ -1,5 +1,7 @@
 """Stage ``register``: the chosen models to MLflow, and the alias `champion` by the rule of `params.yaml`.
 
+Beside them the model of causes, which is knowledge and follows a rule of its own (`pipeline/cause_version.py`).
+
 Always runs, is last, and nothing depends on it: a cached stage would restore its receipt and register
 nothing. Idempotent by the hash of the bundle: what is registered already is left as it is, and what was
 decided already is not decided again. Every decision is a line of the ledger before anything is done by it.
@@ -33,6 +35,7 @@ from models.metrics import (
 )
 from models.promotion import FIRST, Decision, Rule, decision, not_comparable
 from pipeline import ledger, paths, tracking
+from pipeline.cause_version import register_causes
 from pipeline.evidence import with_evidence
 from pipeline.files import read_cases, read_json, read_table, write_json, write_table
 from pipeline.params import Params
@@ -68,6 +71,7 @@ def run(params: Params) -> None:
         ledger.refuse_contradictions(paths.promotions(), lines, tracking.ledger_witnesses(client))
         for outcome in params.train.outcomes:
             register(client, outcome, params)
+        register_causes(client, params)
 
 
 def register(client: tracking.Client, outcome: str, params: Params) -> None:
@@ -148,24 +152,15 @@ def ledger_entry(
             "learner": challenger.learner,
             "bundle_sha256": challenger.sha256,
         },
-        "champion": of_champion(current),
+        "champion": tracking.of_champion(current),
         "made_from": made_from(challenger.head),
     }
-
-
-def of_champion(current: Any | None) -> dict[str, str] | None:
-    if current is None:
-        return None
-    tags = {key: current.tags.get(key, "unknown") for key in ("learner", "bundle_sha256")}
-    return {"version": str(current.version), "run_id": current.run_id, **tags}
 
 
 def made_from(head: Mapping[str, Any]) -> dict[str, str]:
     """Hashes of everything that the challenger was made from."""
     return {
-        "git_commit": tracking.git_commit(),
-        "dvc_lock_sha256": tracking.sha256_of(paths.DVC_LOCK),
-        "params_sha256": tracking.sha256_of(paths.PARAMS),
+        **tracking.checkout(),
         "code_sha256": head["code_sha256"],
         "development": head["development"]["fingerprint"],
         "provenance": head["provenance"],
@@ -174,7 +169,7 @@ def made_from(head: Mapping[str, Any]) -> dict[str, str]:
 
 def earlier_refusal(challenger: Challenger, current: Any | None, rule: Rule) -> dict[str, Any] | None:
     """The last line that refused this very challenger against this champion by this rule, on figures."""
-    alike = _refusals(challenger.outcome, challenger.sha256, of_champion(current), rule.as_json())
+    alike = _refusals(challenger.outcome, challenger.sha256, tracking.of_champion(current), rule.as_json())
     return next((line for line in alike if line["figures"]), None)
 
 

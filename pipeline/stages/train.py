@@ -14,6 +14,7 @@ import pandas as pd
 from features.cohort import provenance
 from features.outcomes import horizon_months, outcome_label
 from models.bundle import Bundle, write_bundle
+from models.distributions import development_distributions
 from models.encoding import rounded
 from models.estimates import paired_difference
 from models.experience import SimilarCases, seen_in
@@ -75,6 +76,7 @@ def as_bundle(result: Learned, data: Development, params: Params, outcome: str, 
         refits=result.refits,
         seen=seen_in(data.X, result.predictors),
         similar=SimilarCases.learned(result.model.contributions(data.X)[1], data.y, data.weights),
+        distributions=development_distributions(data.X[[p.name for p in result.predictors]], result.out_of_fold),
     )
 
 

@@ -23,11 +23,12 @@ import uvicorn
 
 from features.predictors import candidate_predictors, predictor
 from models.bundle import write_bundle
+from models.cause_model import write_cause_model
 from models.training import learn
 from pipeline.params import load_params
 from pipeline.prediction_record.store import Record
+from pipeline.service.answering import load_cause_finder, load_screener
 from pipeline.service.app import create_app
-from pipeline.service.screening import load_screener
 from pipeline.service.settings import ServiceSettings
 
 LOOKED_FOR = ("chromium", "chromium-browser", "google-chrome")
@@ -59,28 +60,30 @@ def browser() -> Iterator[Any]:
 
 @dataclass
 class ScreenPage:
-    """The page in a window, with what a test often does on it."""
+    """The page in a window, with what a test often does on it; by the ids of the form before an operation."""
 
     page: Any
     address: str
+    prefix: str = ""
+    kept_as: str = "backcast.case"
 
     def load(self, example: str) -> None:
         self.page.select_option("#example", example)
-        self.page.wait_for_selector("#example-about:not([hidden])")
+        self.page.wait_for_selector(f"#{self.prefix}example-about:not([hidden])")
 
     def ask(self) -> None:
-        """Ask for the risk, and wait for the answer."""
-        self.page.click("#ask")
+        """Ask, and wait for the answer."""
+        self.page.click(f"#{self.prefix}ask")
         self.page.wait_for_selector("#answer-view h1")
 
     def value(self, name: str) -> str:
         return self.page.eval_on_selector(
-            f'[data-field="{name}"]',
+            f'#{self.prefix}record [data-field="{name}"]',
             "field => field.querySelector('select, input:not([type=radio]), input:checked').value",
         )
 
     def kept(self) -> dict[str, str]:
-        return self.page.evaluate("JSON.parse(localStorage.getItem('backcast.case')) ?? {}")
+        return self.page.evaluate("name => JSON.parse(localStorage.getItem(name)) ?? {}", self.kept_as)
 
     def text(self, selector: str) -> str:
         return self.page.inner_text(selector)
@@ -111,11 +114,11 @@ def open_page(window: Window, address: str) -> Iterator[Callable[..., ScreenPage
     """Opens the page as a browser that has never seen it; it must speak to no other host, and report no error."""
     page = window.page
 
-    def opened(width: int = 1280, height: int = 900, scheme: str = "light") -> ScreenPage:
+    def opened(width: int = 1280, height: int = 900, scheme: str = "light", at: str = "") -> ScreenPage:
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=scheme)
-        page.goto(address)
-        return ScreenPage(page, address)
+        page.goto(address + at)
+        return ScreenPage(page, address, *AFTER) if at else ScreenPage(page, address)
 
     yield opened
     page.unroute_all()
@@ -131,6 +134,15 @@ def open_page(window: Window, address: str) -> Iterator[Callable[..., ScreenPage
 def _is_error(message: Any) -> bool:
     """Whether the browser complains; a refused request is reported there too, and is no fault of the page."""
     return message.type in ("error", "warning") and "Failed to load resource" not in message.text
+
+
+AFTER = ("w-", "backcast.workup")
+"""What the ids of the form after a failed operation begin with, and under which name it is kept."""
+
+
+@pytest.fixture
+def workup_page(open_page: Callable[..., ScreenPage]) -> ScreenPage:
+    return open_page(at="#workup")
 
 
 @pytest.fixture
@@ -156,15 +168,18 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running
         return
     folder = tmp_path_factory.mktemp("service")
+    params = load_params()
+    write_cause_model(params.cause, params.derive, folder / "causes")
     with Record.open(folder / "record.db") as record:
         settings = ServiceSettings(
             models=tuple(_models(folder)),
+            causes=("models:/backcast-cause/1", folder / "causes"),
             record=folder / "record.db",
-            params=replace(load_params().service, requests_per_second=1000, burst=1000),
+            params=replace(params.service, requests_per_second=1000, burst=1000),
             hosts=("127.0.0.1",),
             exports=False,
         )
-        app = create_app(settings, load_screener(settings), record)
+        app = create_app(settings, load_screener(settings), load_cause_finder(settings), record)
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, ws="none"))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import grimp
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import models.bundle as bundles
 from features.errors import BundleError
 from models.bundle import PREDICTING_MODULES, read_bundle, write_bundle
+from models.predictor import RiskPredictor
 
 
 @pytest.fixture(params=["prevalence", "baseline", "logistic", "xgboost"])
@@ -26,6 +29,22 @@ def test_a_model_read_again_is_the_same_model(result, development, tmp_path, bun
         np.testing.assert_array_equal(refit.log_odds(development.X), stored.log_odds(development.X))
 
 
+def test_trees_answer_the_same_in_a_process_without_scikit_learn(learned, development, tmp_path, bundle_of):
+    """As in the service, which does not load it."""
+    write_bundle(bundle_of(learned["xgboost"]), tmp_path / "bundle")
+    development.X.head(40).to_pickle(tmp_path / "cases")
+    script = """
+        import sys; sys.modules["sklearn"] = None
+        import json, pandas as pd; from pathlib import Path; from models.predictor import RiskPredictor
+        risks = RiskPredictor.load(Path("bundle")).risks(pd.read_pickle("cases"))
+        print(json.dumps([risks.risk.tolist(), risks.lower.tolist(), risks.contributions.tolist()]))
+    """
+    lines = "\n".join(line.strip() for line in script.splitlines())
+    done = subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=True)
+    here = RiskPredictor.load(tmp_path / "bundle").risks(development.X.head(40))
+    assert json.loads(done.stdout) == [here.risk.tolist(), here.lower.tolist(), here.contributions.tolist()]
+
+
 def test_equal_models_give_equal_bytes(result, tmp_path, bundle_of):
     hashes = [write_bundle(bundle_of(result), tmp_path / name) for name in ("one", "two")]
     assert hashes[0] == hashes[1]
@@ -34,7 +53,8 @@ def test_equal_models_give_equal_bytes(result, tmp_path, bundle_of):
 def test_no_file_of_a_bundle_is_a_pickle(learned, tmp_path, bundle_of):
     write_bundle(bundle_of(learned["xgboost"]), tmp_path / "bundle")
     endings = {path.suffix for path in (tmp_path / "bundle").rglob("*") if path.is_file()}
-    assert endings == {".json", ".ubj"}
+    assert endings == {".json", ".npy", ".ubj"}
+    assert np.load(tmp_path / "bundle" / "refits.npy", allow_pickle=False).ndim == 3
 
 
 def test_a_model_made_by_other_code_is_refused_with_both_hashes(learned, tmp_path, monkeypatch, bundle_of):

@@ -125,6 +125,30 @@ def test_risks_that_expect_nothing_have_no_ratio():
     assert found.reason == "every risk is 0, so no outcome is expected"
 
 
+FLAT = (
+    [(0, 0.5, 0.5), *[(0, 0.5, 1.5)] * 5, (1, 0.5, 1.0), (1, 0.5, 1.5), *[(1, 0.5, 4.0)] * 2, *[(1, 5e-157, 4.0)] * 2],
+    [(0, 0.5, 0.5), *[(0, 0.5, 1.5)] * 5, *[(1, 0.5, 4.0)] * 3, *[(1, 5e-157, 4.0)] * 2],
+)
+"""Outcome, risk, weight of each case: those with the outcome weigh what those of risk 0.5 weigh, so that any
+intercept from 35 to 320 fits them alike."""
+
+
+@pytest.mark.parametrize("cases", FLAT)
+@pytest.mark.parametrize("seed", range(4))
+def test_an_intercept_that_the_cases_leave_open_is_none_in_any_order(cases, seed):
+    """R's `glm` warns here that fitted probabilities numerically 0 or 1 occurred."""
+    y_true, risk, weights = np.random.default_rng(seed).permutation(cases).T
+    found = calibration_intercept(y_true, risk, weights)
+    assert found.estimate is None
+    assert found.reason.startswith("the outcomes do not determine it")
+
+
+def test_an_intercept_may_be_far_off_and_yet_be_known():
+    found = calibration_intercept([0, 1] * 10, [1e-12] * 20)
+    assert found.estimate == pytest.approx(12 * np.log(10), abs=1e-6)
+    assert found.upper - found.lower == pytest.approx(2 * 1.96 / np.sqrt(5), rel=1e-3)
+
+
 def test_resamples_are_the_same_whatever_the_batches(monkeypatch):
     y_true, risk = invented_cases(150, seed=3)
     at_once = calibration_errors(y_true, 0.7 * risk, seed=1)

@@ -224,7 +224,7 @@ def test_a_patient_on_both_sides_is_refused_and_counted():
 def numbers_of(model: FittedModel) -> str:
     """Everything a fitted model has learned: medians, knots, levels, means, coefficients or trees."""
     if isinstance(model, TreeModel):
-        return json.dumps(model.encoding.as_json()) + model.as_ubj().hex()
+        return json.dumps(model.encoding.as_json()) + model.ubj.hex()
     return json.dumps(dataclasses.asdict(model), default=np.ndarray.tolist)
 
 

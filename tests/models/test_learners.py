@@ -174,4 +174,4 @@ def test_trees_as_arrays_give_the_numbers_of_xgboost_to_the_bit(learned, develop
     refits = learned["xgboost"].refits
     cases = development.X.assign(diagnosis=development.X["diagnosis"].where(development.X["odi"] > 30))
     alone = np.stack([refit.log_odds(cases) for refit in refits])
-    np.testing.assert_array_equal(TreeStack(refits).log_odds(cases), alone)
+    np.testing.assert_array_equal(TreeStack.of(refits).log_odds(cases), alone)

@@ -9,14 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
+from models.distributions import distribution, drift
 from models.monitoring import (
     ALARM,
     NO_ALARM,
     TOO_FEW,
     answer_shares,
     calibration_table,
-    distribution,
-    drift,
     drift_table,
 )
 
@@ -96,7 +95,7 @@ def test_figures_of_a_few_cases_are_not_shown():
 def test_the_same_values_again_have_not_drifted(values):
     series = pd.Series(values, dtype=float)
     found = drift(series, distribution(series))
-    assert found.missing == pytest.approx(found.missing_before, abs=1e-6)
+    assert found.missing == pytest.approx(found.missing_before, abs=9.5 / len(values))
     assert found.stability is None or found.stability == pytest.approx(0, abs=1e-6)
 
 
@@ -139,7 +138,47 @@ def test_more_that_is_missing_is_told_beside_the_index():
     assert found.stability < 0.01
 
 
-def test_a_reference_holds_no_value_that_only_a_few_have():
-    words = distribution(pd.Series(["usual"] * 95 + ["rare"] * 5))
-    assert words["levels"] == ["usual"]
-    assert words["shares"] == [0.95, 0.05]
+def test_what_is_kept_of_a_distribution_tells_of_no_fewer_than_ten_cases():
+    words = distribution(pd.Series(["usual"] * 60 + ["seldom"] * 35 + ["rare"] * 5))
+    assert words["levels"] == ["usual"]  # five alone would be told: they stand together with the thirty-five
+    assert words["shares"] == [0.6, 0.4]
+    flags = distribution(pd.Series([0.0] * 95 + [1.0] * 5))
+    assert (flags["cuts"], flags["shares"]) == ([], [1.0])
+    assert distribution(pd.Series([1.0] * 95 + [np.nan] * 5))["missing"] == 0
+    hardly_any = distribution(pd.Series([1.0] * 5 + [np.nan] * 95))
+    assert (hardly_any["missing"], hardly_any["shares"]) == (1.0, [0.0])
+
+
+def test_a_flag_that_most_or_hardly_any_have_is_seen_to_change():
+    """No decile lies between the two values of such a flag."""
+    for common in (0.95, 0.05):
+        before = distribution(pd.Series(np.arange(1000) < 1000 * common).astype(float))
+        assert before["shares"] == [pytest.approx(1 - common), pytest.approx(common)]
+        now = pd.Series(np.arange(200) < 100).astype(float)
+        assert drift(now, before).stability > 1
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.integers(0, 12).map(float) | st.floats(0, 1e6) | st.none(), max_size=120),
+    st.lists(st.sampled_from("abcdefg") | st.none(), max_size=80),
+)
+def test_every_share_stands_for_at_least_ten_cases_or_for_all(numbers, words):
+    for values in (pd.Series(numbers, dtype=float), pd.Series(words, dtype=object)):
+        kept = distribution(values)
+        recorded = kept["cases"] * (1 - kept["missing"])
+        assert len(kept["shares"]) <= 1 or min(kept["shares"]) * recorded > 9.9
+        assert 0 in (kept["missing"], round(recorded)) or kept["cases"] * kept["missing"] > 9.9
+        assert sum(kept["shares"]) == pytest.approx(float(recorded > 0), abs=1e-5)
+
+
+def test_known_outcomes_stand_for_those_that_were_lost():
+    """Half of those without the event were lost; the others stand for two each."""
+    table = predictions(4000)
+    lost = (table["y"] == 0) & (np.arange(4000) % 2 == 0)
+    watched = table.assign(y=table["y"].mask(lost), weight=np.where(table["y"] == 0, 2.0, 1.0))
+    assert verdicts(judged(watched.drop(columns="weight")))["all"] == ALARM
+    assert verdicts(judged(watched))["all"] == NO_ALARM
+    whole, weighted = (judged(found).set_index("group").loc["all"] for found in (table, watched))
+    assert weighted["observed"] == pytest.approx(whole["observed"], abs=0.02)
+    assert weighted["known"] == (~lost).sum()

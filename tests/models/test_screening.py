@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features import builders
 from features.errors import BundleError
+from features.next_test import next_tests
 from models.body_figure import body_figure
 from models.bundle import write_bundle
 from models.predictor import RiskPredictor
@@ -61,6 +63,14 @@ def test_one_case_alone_a_batch_and_a_frame_have_the_same_risk(screener, predict
     assert batch == alone
     frame = predictor_.predict(pd.DataFrame(records)).risks["risk"]
     assert [answer["outcomes"][0]["risk"] for answer in batch] == pytest.approx(frame.tolist(), rel=0, abs=1e-12)
+
+
+def test_what_to_examine_next_is_worked_out_once_for_all_cases(screener, monkeypatch):
+    worked_out = []
+    monkeypatch.setattr(builders, "next_tests", lambda evidence: worked_out.append(1) or next_tests(evidence))
+    answers = screener.answers([RECORD, {**RECORD, "pain_buttock_left": 8.0}, {}])
+    assert worked_out == [1]
+    assert answers[1]["next_tests"][0]["action"] in next(line for line in answers[1]["story"] if "Examine next" in line)
 
 
 def test_a_red_flag_comes_first_and_there_is_no_risk(screener):

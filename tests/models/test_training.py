@@ -121,8 +121,8 @@ def test_an_outcome_with_one_class_cannot_be_learned(development):
 
 def test_the_same_seed_gives_the_same_model(development, predictors, learned, grids):
     again = learn(development, "xgboost", predictors, grids["xgboost"], refits=4, seed=5)
-    assert again.model.as_ubj() == learned["xgboost"].model.as_ubj()
-    assert [refit.as_ubj() for refit in again.refits] == [refit.as_ubj() for refit in learned["xgboost"].refits]
+    assert again.model.ubj == learned["xgboost"].model.ubj
+    assert [refit.ubj for refit in again.refits] == [refit.ubj for refit in learned["xgboost"].refits]
 
 
 def test_refits_differ_from_one_another(learned, development):
@@ -199,6 +199,18 @@ def test_a_fold_without_an_event_says_nothing_of_the_slope():
     rest = folds < 3
     whole = fitted_recalibration(margin, y, np.ones(2000), folds)
     assert whole.slope == fitted_recalibration(margin[rest], y[rest], np.ones(rest.sum()), folds[rest]).slope
+
+
+def test_margins_of_hardly_any_spread_still_get_their_intercept():
+    """Trees that hardly split: steep within the folds, whose levels then lie far apart. Newton's steps ran away."""
+    rng = np.random.default_rng(3)
+    folds, own = np.arange(1000) % 5, rng.normal(size=1000)
+    margin = -2.5 + 0.2 * folds + 0.005 * own
+    y = (rng.random(1000) < 1 / (1 + np.exp(2.5 - own))).astype(float)
+    found = fitted_recalibration(margin, y, np.ones(1000), folds)
+    assert found.slope > 100
+    risk = 1 / (1 + np.exp(-(found.intercept + found.slope * margin)))
+    assert risk.mean() == pytest.approx(y.mean(), abs=1e-6)
 
 
 def test_events_of_one_fold_alone_cannot_be_learned(development):

@@ -47,7 +47,7 @@ def planned(planned_as_drawn: pd.DataFrame) -> pd.DataFrame:
 def registry(registry_as_drawn: pd.DataFrame) -> pd.DataFrame:
     """Sixty operations with their follow-up, the essential columns and a few more, for a test to spoil."""
     optional = [*OPTIONAL, "operation_date", "followup_date", "followup_slr_left"]
-    return registry_as_drawn[[*required_columns("follow_up"), *optional]].copy()
+    return registry_as_drawn[[*required_columns("adjudication"), *optional]].copy()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from models.metrics import auroc, brier_score
 from models.promotion import FIRST
 from models.training import Development, learn
 from pipeline import ledger, paths, tracking
+from pipeline.cause_version import NEWER, register_causes
 from pipeline.files import read_json, read_table, write_json, write_table, write_text
 from pipeline.params import Params, load_params
 from pipeline.promotions import promotion_lines
@@ -97,38 +98,76 @@ def test_the_story_of_a_champion(study, capsys):
     _, params = study
     choose("logistic")
     register.run(params)
-    (first,) = ledger.lines(paths.promotions())
+    first, knowledge = ledger.lines(paths.promotions())
     assert (first["decision"], first["verdict"]) == ("promoted", "becomes champion: there was none")
     assert (first["who"], first["champion"], first["challenger"]["version"]) == ("a statistician", None, "1")
     assert {len(first["made_from"][name]) for name in ("code_sha256", "development")} == {64}
+    assert_knowledge_is_champion(knowledge)
+    assert capsys.readouterr().out.count("becomes champion: there was none") == 2
 
     register.run(params)
-    assert "already, and champion" in capsys.readouterr().out
-    assert len(ledger.lines(paths.promotions())) == 1
+    assert capsys.readouterr().out.count("already, and champion") == 2
+    assert len(ledger.lines(paths.promotions())) == 2
 
     choose("prevalence")
     register.run(params)
-    refused = ledger.lines(paths.promotions())[1]
+    refused = ledger.lines(paths.promotions())[2]
     assert refused["verdict"] == "champion stays: the challenger fails on log loss and net benefit"
     assert (refused["challenger"]["learner"], refused["champion"]["learner"]) == ("prevalence", "logistic")
     assert champion_version() == "1"
 
     before = paths.promotions().read_bytes()
     register.run(params)
-    assert "already, and was refused (line 2 of the ledger)" in capsys.readouterr().out
+    assert "already, and was refused (line 3 of the ledger)" in capsys.readouterr().out
     assert paths.promotions().read_bytes() == before
 
     register.run(with_rule(params, promote_beyond_standard_errors=2.0))
-    assert len(ledger.lines(paths.promotions())) == 3, "by another rule it is another decision"
+    assert len(ledger.lines(paths.promotions())) == 4, "by another rule it is another decision"
 
     mlflow.MlflowClient().set_registered_model_alias(tracking.model_name(OUTCOME), "champion", "2")
     choose("logistic")
     register.run(params)
     last = ledger.lines(paths.promotions())[-1]
-    assert (last["line"], last["verdict"], champion_version()) == (4, "beats the champion", "1")
+    assert (last["line"], last["verdict"], champion_version()) == (5, "beats the champion", "1")
 
     assert_figures_are_those_of_the_comparison(refused)
     assert_the_run_holds_it_all(last)
+
+
+def assert_knowledge_is_champion(line: dict) -> None:
+    """The model of causes: a version by the hash of what it knows, with its tables and its card, and no figure."""
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("backcast-cause", "champion")
+    assert (line["outcome"], line["decision"], line["figures"]) == ("cause", "promoted", {})
+    assert version.tags["bundle_sha256"] == line["challenger"]["bundle_sha256"]
+    assert (version.tags["ledger_line"], version.tags["ledger_digest"]) == (str(line["line"]), line["digest"])
+    assert version.tags["provenance"] == "knowledge"
+    assert "no registry taught it" in version.description
+    kept = client.download_artifacts(version.run_id, "knowledge/cause_evidence.csv")
+    assert Path(kept).read_bytes() == (ROOT / "features" / "knowledge" / "cause_evidence.csv").read_bytes()
+    signature = mlflow.models.get_model_info(f"models:/backcast-cause/{version.version}").signature
+    inputs = {column.name for column in signature.inputs}
+    assert {"followup_nrs_leg", "operated_fusion_l4_l5"} <= inputs
+    assert "adjudicated_cause" not in inputs
+    assert "points_recurrent_herniation.sudden_return" in {column.name for column in signature.outputs}
+    assert any("cause" in told and "promoted" in told for told in promotion_lines())
+
+
+def test_what_the_checkout_knows_now_is_champion_and_what_it_knew_comes_back(study, capsys):
+    """Versions are made once; the alias goes where the choices go."""
+    _, params = study
+    register_causes(mlflow.MlflowClient(), params)
+    first = champion_of_causes()
+    other = dataclasses.replace(params, cause=dataclasses.replace(params.cause, possible=0.3))
+    for chosen, verdict in ((other, NEWER), (params, NEWER), (params, "already, and champion")):
+        register_causes(mlflow.MlflowClient(), chosen)
+        assert verdict in capsys.readouterr().out
+    assert champion_of_causes().version == first.version
+    assert len(mlflow.MlflowClient().search_model_versions("name = 'backcast-cause'")) == 2
+
+
+def champion_of_causes():
+    return mlflow.MlflowClient().get_model_version_by_alias("backcast-cause", "champion")
 
 
 def assert_figures_are_those_of_the_comparison(line: dict) -> None:
@@ -154,7 +193,7 @@ def assert_figures_are_those_of_the_comparison(line: dict) -> None:
 def assert_the_run_holds_it_all(line: dict) -> None:
     client = mlflow.MlflowClient()
     version = client.get_model_version(tracking.model_name(OUTCOME), "1")
-    assert (version.tags["ledger_line"], version.tags["ledger_digest"]) == ("4", line["digest"])
+    assert (version.tags["ledger_line"], version.tags["ledger_digest"]) == ("5", line["digest"])
     kept = client.download_artifacts(version.run_id, "ledger/promotions.jsonl")
     assert Path(kept).read_bytes() == paths.promotions().read_bytes()
     metrics = client.get_run(version.run_id).data.metrics
@@ -188,7 +227,7 @@ def test_a_ledger_that_versions_contradict_stops_and_is_told(study, how):
     gone = whole.count(b"\n")
     try:
         path.unlink() if how == "deleted" else path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
-        words = rf"line {gone}, by which backcast-failure_12m version 1 was decided, is not there"
+        words = rf"line {gone}, by which backcast-\w+ version 1 was decided, is not there"
         assert ledger.checked(path)[1] == []
         with pytest.raises(TrackingError, match=words):
             register.run(params)
@@ -198,7 +237,7 @@ def test_a_ledger_that_versions_contradict_stops_and_is_told(study, how):
     finally:
         path.write_bytes(whole)
     register.run(params)
-    assert re.search(r"whole\. Versions in the store that agree with it: [12]\.$", list(promotion_lines())[-1])
+    assert re.search(r"whole\. Versions in the store that agree with it: [2-4]\.$", list(promotion_lines())[-1])
 
 
 @pytest.fixture

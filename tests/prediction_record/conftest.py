@@ -79,3 +79,36 @@ def answered() -> Callable[..., dict[str, Any]]:
         }
 
     return make
+
+
+@pytest.fixture
+def worked_up() -> Callable[..., dict[str, Any]]:
+    """An answer after an operation that failed, as the service gives one; any part of it may be given."""
+
+    def make(**parts: Any) -> dict[str, Any]:
+        said = [{"finding": "sudden_return", "label": "the pain came back suddenly", "points": 1.5}]
+        against = [{"finding": "never_better", "label": "the pain got better at first", "points": -0.25}]
+        cause = {"cause": "recurrent_herniation", "label": "recurrent herniation, same side", "class": "postoperative"}
+        other = {"cause": "epidural_fibrosis", "label": "epidural fibrosis", "class": "postoperative"}
+        no = {"for": [], "against": [], "not_sought": []}
+        return {
+            "question": "cause",
+            "provenance": "knowledge",
+            "model": {"name": "backcast-cause", "uri": "models:/backcast-cause/2", "sha256": "d4" * 32},
+            "red_flags": [],
+            "completeness": {"sought": 2, "findings": 76, "label": "2 of 76 findings sought"},
+            "causes": [
+                {**cause, "likelihood": "likely", "rank": 1, "log_odds": 0.25, "prior_log_odds": -1.0, **no,
+                 "for": said, "against": against},
+                {**other, "likelihood": "possible", "rank": 2, "log_odds": -0.8, "prior_log_odds": -0.8, **no},
+            ],
+            "next_investigations": [{"investigation": "ct", "label": "CT", "gain": 0.2, "burden": 30.0, "text": "CT."}],
+            "plan": {"first": "", "generators": []},
+            "story": ["Operated on 12 months ago.", "Likely: recurrent herniation, same side."],
+            "cautions": [{"code": "little_sought", "text": "Of 76 findings only 2 were sought."}],
+            "is_not": "This ranks what is known about causes.",
+            "input_sha256": "ef" * 32,
+            **parts,
+        }  # fmt: skip
+
+    return make

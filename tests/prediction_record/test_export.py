@@ -97,6 +97,40 @@ def test_a_prediction_becomes_a_trace_linked_to_its_model(record, path, answered
     assert not re.search(record.pseudonym("case_id", "CASE-4711").encode(), held)
 
 
+def test_a_work_up_becomes_a_trace_with_every_point_linked_to_the_model_of_causes(record, path, worked_up, model_uri):
+    answer = worked_up(model={"name": "backcast-cause", "uri": model_uri, "sha256": "d4" * 32})
+    receipt = record.append(answer, {"followup_nrs_leg": 8.0}, IDENTITY)
+    record.attach_outcomes({receipt.prediction_id: {"labels": {"adjudicated_cause": "epidural_fibrosis"}}})
+    done = export_pending(path)
+    assert (done.predictions, done.others) == (1, 1)
+    (trace,) = traces_of(receipt.prediction_id)
+    root, cause, plan = sorted(trace.data.spans, key=lambda span: span.span_id)
+    assert [span.name for span in (root, cause, plan)] == ["cause", "cause", "plan"]
+    assert {span.parent_id for span in (cause, plan)} == {root.span_id}
+    assert root.outputs["likelihood"] == {"recurrent_herniation": "likely", "epidural_fibrosis": "possible"}
+    first = cause.outputs["causes"][0]
+    assert first["points"] == {"sudden_return": 1.5, "never_better": -0.25}
+    assert first["prior_log_odds"] + sum(first["points"].values()) == first["log_odds"]
+    assert plan.outputs["next_investigations"][0]["investigation"] == "ct"
+    with tracking.store() as client:
+        name, version = model_uri.removeprefix("models:/").split("/")
+        logged = client.get_model_version(name, version).source.removeprefix("models:/")
+    assert trace.info.tags["model_id.cause"] == logged
+    assert cause.attributes["mlflow.modelId"] == logged
+    assert [(one.name, one.value) for one in trace.info.assessments] == [("adjudicated_cause", "epidural_fibrosis")]
+
+
+def test_a_red_flag_is_a_trace_that_ranks_nothing(record, path, worked_up, store_uri):
+    flag = {"red_flag": "cauda_equina", "label": "cauda equina", "urgency": "emergency", "action": "MRI at once"}
+    receipt = record.append(worked_up(red_flags=[flag], causes=[], next_investigations=[]), {}, IDENTITY)
+    assert str(export_pending(path)).startswith("0 predictions, 1 red flags and 0 later entries")
+    (trace,) = traces_of(receipt.prediction_id)
+    root, plan = sorted(trace.data.spans, key=lambda span: span.span_id)
+    assert root.outputs["red_flags"] == [flag]
+    assert root.outputs["likelihood"] == {}
+    assert plan.name == "plan"
+
+
 def test_inputs_go_there_by_explicit_choice_alone(record, path, answered, store_uri):
     receipt = record.append(answered(), {"age_years": 61.0}, IDENTITY)
     export_pending(path, log_inputs=True)

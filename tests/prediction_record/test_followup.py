@@ -86,6 +86,20 @@ def test_what_is_not_known_yet_is_counted_and_not_attached(record, attach, answe
     assert (done.attached, done.not_known) == (0, 1)
 
 
+def test_for_how_long_a_case_was_watched_is_kept_though_no_outcome_is_known_yet(record, path, attach, answered):
+    made = record.append(answered(), {"odi": 50.0}, {"case_id": "C1"}).prediction_id
+    watched = "case_id,odi_12m,last_contact_date\nC1,,2024-12-30"
+    for _ in range(2):
+        done = attach(watched)
+        assert (done.attached, done.corrected, done.unchanged, done.not_known) == (0, 0, 0, 1)
+    done = attach("case_id,odi_12m,reoperation_date,last_contact_date\nC1,20,2025-03-05,2025-12-01")
+    assert (done.attached, done.corrected) == (1, 0)
+    with open_record(path) as reader:
+        kept = [entry.content for entry in reader.entries_of(made) if entry.entry.kind == "outcome"]
+    assert [said["days"] for said in kept] == [{"reoperation_24m": 300}, {"reoperation_24m": 365}]
+    assert [said["labels"]["reoperation_24m"] for said in kept] == [None, 1]
+
+
 def test_an_erased_case_has_no_prediction_any_more(record, attach, answered):
     made = record.append(answered(), {"odi": 50.0}, {"case_id": "C1"}).prediction_id
     record.erase([made], "on request")

@@ -9,7 +9,8 @@ import pytest
 from features.builders import BuilderParams
 from features.errors import FileFormatError
 from features.predictors import predictor
-from models.bundle import Bundle, write_bundle
+from models.bundle import Bundle, bundle_sha256, write_bundle
+from models.distributions import development_distributions
 from models.encoding import fitted_encoding
 from models.experience import SimilarCases, seen_in
 from models.fitted import LinearModel, Recalibration
@@ -18,6 +19,7 @@ from pipeline.params import MonitorParams
 from pipeline.prediction_record.commands import drift_reference
 from pipeline.prediction_record.monitor import (
     answers_of,
+    development_reference,
     monitored,
     read_reference,
     reference_of,
@@ -127,6 +129,7 @@ def small_bundle(tmp_path):
             model=model,
             seen=seen_in(frame, two),
             similar=SimilarCases.learned(model.contributions(frame)[1], np.arange(50) % 3 == 0, np.ones(50)),
+            distributions=development_distributions(frame, model.log_odds(frame)),
         ),
         folder,
     )
@@ -137,16 +140,72 @@ def test_a_reference_of_a_file_holds_what_its_model_sees_and_no_case(small_bundl
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     cases = tmp_path / "cases.csv"
-    write_example(cases, 60, 3)
+    write_example(cases, 240, 3)
     out = tmp_path / "reference.json"
     said = drift_reference(cases, out, [str(small_bundle)], encoding="utf-8", separator=",")
-    assert "2 predictors and 1 risks of 60 cases" in said
+    assert "2 predictors and 1 risks of 240 cases" in said
     reference = read_reference(out)
     drawn = pd.read_csv(cases)
-    assert reference["predictors"]["odi"]["cases"] == 60
+    assert reference["predictors"]["odi"]["cases"] == 240
     assert reference["predictors"]["odi"]["missing"] == pytest.approx(drawn["odi"].isna().mean(), abs=1e-6)
     assert sum(reference["risks"]["failure_12m"]["shares"]) == pytest.approx(1, abs=1e-5)
     assert not any(case_id in out.read_text() for case_id in drawn["case_id"])
     out.write_text('{"format": 0}')
     with pytest.raises(FileFormatError, match="no reference of format 1"):
         read_reference(out)
+
+
+@pytest.mark.parametrize("is_fetched", [True, False], ids=["fetched", "named by its folder"])
+def test_answers_are_held_against_the_development_of_the_model_that_gave_them(
+    record, answers, answered, small_bundle, tmp_path, is_fetched
+):
+    """Its disabilities lay between 10 and 90; these lie around 80."""
+    model = {"uri": str(small_bundle), "sha256": bundle_sha256(small_bundle)}
+    if is_fetched:
+        small_bundle.rename(tmp_path / model["sha256"])
+        model["uri"] = "models:/backcast-failure_12m/3"
+    rng = np.random.default_rng(7)
+    for odi, age in zip(rng.normal(80, 4, 60), rng.uniform(25, 80, 60), strict=True):
+        given = answered(0.4)
+        given["outcomes"][0]["model"] = model
+        record.append(given, {"odi": float(odi), "age_years": float(age)})
+    reference = development_reference(answers(), tmp_path)
+    found = monitored(answers(), reference, PARAMS)
+    assert [alarm.split(" drifted")[0] for alarm in found.alarms] == ["risk of failure_12m", "odi"]
+    assert set(reference["predictors"]) == {"odi", "age_years"}
+    assert "Drift of 3 predictors and risks: alarm 2, no alarm 1" in "\n".join(told(found))
+
+
+def test_a_model_that_is_not_at_hand_or_not_the_same_is_no_reference(record, answers, answered, small_bundle, tmp_path):
+    given = answered(0.4)
+    given["outcomes"][0]["model"] = {"uri": str(small_bundle), "sha256": "c3" * 32}
+    record.append(given, {"odi": 40.0})
+    assert development_reference(answers(), tmp_path) is None
+    assert "Drift is not judged" in "\n".join(told(monitored(answers(), None, PARAMS)))
+
+
+def test_a_reoperation_that_some_were_not_watched_for_long_enough_is_weighted_for(record, answers, answered, clock):
+    """A fifth is reoperated after 100 days, and half of the others are lost sight of after 300.
+
+    Among those whose outcome is known a third was reoperated; of all it is a fifth, and that was expected.
+    """
+    made = []
+    for place in range(200):
+        given = answered(0.2)
+        given["outcomes"][0] |= {"outcome": "reoperation_24m", "horizon_months": 24}
+        made.append(record.append(given, {"odi": 40.0}, {"case_id": f"C{place}"}).prediction_id)
+    of_ten = [(1, 100)] * 2 + [(None, 300)] * 4 + [(0, 800)] * 4
+    said = [{"labels": {"reoperation_24m": label}, "days": {"reoperation_24m": day}} for label, day in of_ten * 20]
+    clock.later(days=800)
+    record.attach_outcomes(dict(zip(made, said, strict=True)))
+    (of_all,) = monitored(answers(), None, PARAMS).calibration.query("by == 'all'").to_dict("records")
+    assert (of_all["predictions"], of_all["known"]) == (200, 120)
+    assert of_all["observed"] == pytest.approx(0.2)
+    assert of_all["verdict"] == "no alarm"
+    assert "weighted for 80 lost to follow-up" in "\n".join(told(monitored(answers(), None, PARAMS)))
+    record.attach_outcomes({one: {"labels": content["labels"]} for one, content in zip(made, said, strict=True)})
+    without_days = monitored(answers(), None, PARAMS)
+    assert without_days.calibration.query("by == 'all'")["observed"].tolist() == [pytest.approx(1 / 3)]
+    assert "120 came without a day, so that those lost to follow-up are not weighted for" in "\n".join(
+        told(without_days)
+    )

@@ -24,14 +24,16 @@ import uvicorn
 
 from features.predictors import predictor
 from models.bundle import write_bundle
+from models.cause_model import write_cause_model
 from models.screening import Screener
 from models.training import learn
+from models.workup import CauseFinder
 from pipeline.params import load_params
 from pipeline.prediction_record.reading import open_record
 from pipeline.prediction_record.store import Record
+from pipeline.service.answering import load_cause_finder, load_screener
 from pipeline.service.app import create_app
 from pipeline.service.running import listening_at, server_config
-from pipeline.service.screening import load_screener
 from pipeline.service.settings import Door, ServiceSettings
 
 OUTCOMES = ("failure_12m", "worse_12m")
@@ -70,8 +72,23 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, Path],
 
 
 @pytest.fixture(scope="session")
-def screener(bundles):
-    return load_screener(ServiceSettings(models=bundles, record=Path("none"), params=load_params().service))
+def causes(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The model of causes, as a name and the folder of its bundle."""
+    params, folder = load_params(), tmp_path_factory.mktemp("knowledge") / "causes"
+    write_cause_model(params.cause, params.derive, folder)
+    return "models:/backcast-cause/1", folder
+
+
+@pytest.fixture(scope="session")
+def answerers(bundles, causes) -> tuple[Screener, CauseFinder]:
+    """What answers the two questions, loaded once."""
+    settings = ServiceSettings(models=bundles, causes=causes, record=Path("none"), params=load_params().service)
+    return load_screener(settings), load_cause_finder(settings)
+
+
+@pytest.fixture
+def screener(answerers) -> Screener:
+    return answerers[0]
 
 
 class Client:
@@ -87,21 +104,25 @@ class Client:
     def screen(self, case: Any, **how: Any) -> requests.Response:
         return self("POST", "/screen", json=case, **how)
 
+    def work_up(self, case: Any, **how: Any) -> requests.Response:
+        return self("POST", "/workup", json=case, **how)
+
     def send(self, body: bytes, content_type: str = "application/json", path: str = "/screen") -> requests.Response:
         return self("POST", path, data=body, headers={"Content-Type": content_type})
 
     def recorded(self) -> int:
-        """How many predictions the record holds; its chain holds too."""
+        """How many answers the record holds, red flags among them; its chain holds too."""
         with open_record(self.record) as reader:
             verdict = reader.verdict()
         assert verdict.holds
-        return verdict.predictions
+        return verdict.predictions + verdict.red_flags
 
 
 @contextmanager
 def inside(
     bundles: tuple[tuple[str, Path], ...],
-    screener: Screener,
+    causes: tuple[str, Path],
+    answerers: tuple[Screener, CauseFinder],
     path: Path,
     *,
     token: str | None = None,
@@ -112,6 +133,7 @@ def inside(
     chosen = dataclasses.replace(load_params().service, **{"requests_per_second": 1e6, "burst": 10**6, **params})
     settings = ServiceSettings(
         models=bundles,
+        causes=causes,
         record=path,
         params=chosen,
         outcomes=load_params().cohort.outcomes,
@@ -120,7 +142,7 @@ def inside(
         exports=False,
     )
     with Record.open(path) as record, listening_at("127.0.0.1", 0) as listening:
-        config = server_config(create_app(settings, screener, record), chosen, Door(host="127.0.0.1", port=0))
+        config = server_config(create_app(settings, *answerers, record), chosen, Door(host="127.0.0.1", port=0))
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -133,8 +155,8 @@ def inside(
 
 
 @pytest.fixture
-def running(bundles, screener, tmp_path) -> Callable[..., Any]:
-    return functools.partial(inside, bundles, screener, tmp_path / "records" / "record.db")
+def running(bundles, causes, answerers, tmp_path) -> Callable[..., Any]:
+    return functools.partial(inside, bundles, causes, answerers, tmp_path / "records" / "record.db")
 
 
 @pytest.fixture
@@ -144,16 +166,16 @@ def service(running) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
-def refusing(bundles, screener, tmp_path_factory) -> Iterator[Client]:
+def refusing(bundles, causes, answerers, tmp_path_factory) -> Iterator[Client]:
     """One service for tests in which every request is refused, so that its record stays empty."""
-    with inside(bundles, screener, tmp_path_factory.mktemp("refusing") / "record.db") as one:
+    with inside(bundles, causes, answerers, tmp_path_factory.mktemp("refusing") / "record.db") as one:
         yield one.client
 
 
 @pytest.fixture(scope="module")
-def answering(bundles, screener, tmp_path_factory) -> Iterator[Client]:
+def answering(bundles, causes, answerers, tmp_path_factory) -> Iterator[Client]:
     """One service for tests that ask it again and again."""
-    with inside(bundles, screener, tmp_path_factory.mktemp("answering") / "record.db") as one:
+    with inside(bundles, causes, answerers, tmp_path_factory.mktemp("answering") / "record.db") as one:
         yield one.client
 
 

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { painFigure } from "./pain.js";
+import { card, cautionsOf, flags, head } from "./parts.js";
 import { people, scale } from "./people.js";
 import { waterfall } from "./waterfall.js";
 import { capital, ofHundred, outcomeTitle, percent } from "./words.js";
@@ -12,26 +13,10 @@ const KINDS = { lesion: "lesion", mimic: "not the spine", unknown: "unknown" };
 
 export function showAnswer(view, answer, { caseId, isPlanAlone, back, startAgain }) {
   const isFlagged = answer.red_flags.length > 0;
-  const parts = isFlagged ? [flags(answer)] : risks(answer, isPlanAlone);
-  view.replaceChildren(head(answer, caseId, isFlagged, back, startAgain), ...parts.filter(Boolean), foot(answer));
-}
-
-function head(answer, caseId, isFlagged, back, startAgain) {
-  const made = new Date(answer.made_at ?? Date.now());
-  return h(
-    "header",
-    { class: "answer-head" },
-    h("div", {}, h("h1", { tabindex: "-1" }, isFlagged ? "Red flag" : "Before the operation: what to expect"), h("p", { class: "small" }, [caseId ? `Case ${caseId}` : null, made.toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" })].filter(Boolean).join(" · "))),
-    h("div", { class: "head-acts" }, h("button", { type: "button", class: "quiet", onclick: back }, "Back to the case"), h("button", { type: "button", class: "quiet", onclick: startAgain }, "New case"), h("button", { type: "button", class: "main", onclick: () => window.print() }, "Print")),
-    answer.provenance === "virtual" ? h("p", { class: "paper-banner" }, "Virtual registry: not for patients.") : null,
-  );
-}
-
-const card = (name, title, ...children) => h("section", { class: `card ${name}`, "aria-labelledby": `a-${name}` }, h("h2", { id: `a-${name}` }, title), ...children);
-
-function flags(answer) {
-  const flag = (one) => h("li", { class: one.urgency === "emergency" ? "flag is-emergency" : "flag" }, h("p", { class: "urgency" }, one.urgency), h("h2", {}, capital(one.label)), h("p", { class: "action" }, `${one.action}.`));
-  return h("section", { class: "flags", "aria-label": "Red flags" }, h("ul", {}, ...answer.red_flags.map(flag)), h("p", { "data-announce": "" }, "See to this first. It is not a question for a risk model, and no risk is given."));
+  const title = isFlagged ? "Red flag" : "Before the operation: what to expect";
+  const parts = isFlagged ? [flags(answer, "See to this first. It is not a question for a risk model, and no risk is given.")] : risks(answer, isPlanAlone);
+  view.replaceChildren(head(answer, { title, caseId, back, startAgain, again: "New case" }), ...parts.filter(Boolean), foot(answer));
+  view.dataset.kind = "risk";
 }
 
 function risks(answer, isPlanAlone) {
@@ -175,8 +160,7 @@ function gathered(texts) {
 
 function cautions(answer) {
   const told = answer.story.filter((line) => line.startsWith("Caution: ")).map((line) => capital(line.slice("Caution: ".length)));
-  const all = [...gathered(answer.cautions.map((caution) => caution.text)), ...told];
-  return all.length ? card("cautions", "Cautions", h("ul", {}, ...all.map((words) => h("li", {}, words)))) : null;
+  return cautionsOf([...gathered(answer.cautions.map((caution) => caution.text)), ...told]);
 }
 
 function foot(answer) {

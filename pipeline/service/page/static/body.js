@@ -1,6 +1,6 @@
 // The pain drawing: a body whose regions are clicked, over the numbers of its list.
 
-import { announce, byId, h } from "./dom.js";
+import { announce, h } from "./dom.js";
 import { fieldOf, setValue, valueOf } from "./record.js";
 
 const CYCLE = [0, 3, 5, 8, 10];
@@ -11,7 +11,9 @@ const TYPED_WITHIN = 700; // milliseconds in which 1 and then 0 is ten
 export const stepOf = (points) => (points > 0 ? 1 + STEPS.findIndex((end) => points <= end) : 0);
 
 export function connectBody(form, changed) {
-  const svg = byId("body");
+  const svg = form.querySelector("svg.body");
+  const block = svg.closest("[data-block]");
+  const [readout, dial, list] = [".readout", ".dial", ".marked"].map((name) => block.querySelector(name));
   const { upper } = JSON.parse(svg.dataset.axes);
   const regions = [...svg.querySelectorAll(".region")];
   const controls = regions.filter((region) => region.getAttribute("role"));
@@ -19,7 +21,7 @@ export function connectBody(form, changed) {
   let isTouched = false; // until a region is chosen, none is named
   let typedAt = 0;
 
-  const nameOf = ({ region, side }) => `pain_${region}_${side}`;
+  const nameOf = ({ region, side }) => `${svg.dataset.stem}${region}_${side}`;
   const fieldAt = (region) => fieldOf(form, nameOf(region.dataset));
   const controlOf = ({ dataset }) =>
     controls.find((other) => other.dataset.region === dataset.region && other.dataset.side === dataset.side);
@@ -38,11 +40,11 @@ export function connectBody(form, changed) {
   }
 
   function readOut() {
-    for (const button of byId("body-dial").children) button.disabled = !isTouched;
+    for (const button of dial.children) button.disabled = !isTouched;
     if (!isTouched) return;
     const points = pointsAt(chosen);
-    byId("body-readout").textContent = `${chosen.getAttribute("aria-label")}: ${points ? `${points} of 10` : "no pain marked"}`;
-    for (const button of byId("body-dial").children) {
+    readout.textContent = `${chosen.getAttribute("aria-label")}: ${points ? `${points} of 10` : "no pain marked"}`;
+    for (const button of dial.children) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.points) === points && valueOf(fieldAt(chosen)) !== ""));
     }
   }
@@ -51,7 +53,7 @@ export function connectBody(form, changed) {
     setValue(fieldAt(control), points === 0 ? "" : String(points));
     choose(control, true);
     changed(fieldAt(control));
-    announce(byId("body-readout").textContent);
+    announce(readout.textContent);
   }
 
   function draw() {
@@ -64,7 +66,7 @@ export function connectBody(form, changed) {
       region.setAttribute("aria-valuetext", points ? `${points} of 10` : drawn ? "unmarked: no pain" : "no drawing yet");
     }
     const marked = controls.filter((control) => pointsAt(control) > 0);
-    byId("body-marked").replaceChildren(
+    list.replaceChildren(
       ...marked
         .sort((a, b) => pointsAt(b) - pointsAt(a))
         .map((control) => h("li", {}, h("i", { "data-step": stepOf(pointsAt(control)) }), `${control.getAttribute("aria-label")} `, h("b", {}, pointsAt(control)))),
@@ -108,7 +110,7 @@ export function connectBody(form, changed) {
 
   svg.addEventListener("focusin", (event) => choose(event.target.closest(".region"), true));
   svg.addEventListener("focusout", () => regions.forEach((region) => region.classList.remove("is-chosen")));
-  byId("body-dial").addEventListener("click", (event) => {
+  dial.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button) mark(chosen, Number(button.dataset.points));
   });

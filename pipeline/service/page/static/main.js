@@ -1,214 +1,59 @@
-// The page at work: the form, its pictures, what is kept, and the way to the answer and back.
+// The page at work: two questions, each with its form; the way to the answer and back.
 
 import { showAnswer } from "./answer.js";
-import { connectBody } from "./body.js";
+import { showCauses } from "./causes.js";
 import { announce, byId, h } from "./dom.js";
-import { fieldOf, fieldsIn, fillForm, goTo, isFinding, keep, kept, labelOf, mistakeOf, mistakesIn, readRecord, setValue, showMistake, valueOf } from "./record.js";
-import { ask, recall, Refused, useToken } from "./service.js";
-import { connectSpine } from "./spine.js";
+import { connectForm } from "./form.js";
+import { goTo, labelOf, valueOf } from "./record.js";
+import { ask, askForCauses, recall, Refused } from "./service.js";
+import { connectTabs, markChosen } from "./tablist.js";
+import { sectionsProgress, workupExtra } from "./workup.js";
 
-const form = byId("record");
-const drawBody = connectBody(form, (field) => changed(field));
-const drawSpine = connectSpine(form);
 const PAST = "#prediction/"; // before the prediction_id, in the address of an answer
 const FEW = 3; // essential fields that are named when so many are missing
+const tabs = [...document.querySelectorAll(".questions [role=tab]")];
+const panels = new Map([...document.querySelectorAll("[data-question]")].map((panel) => [panel.dataset.question, panel]));
+const places = { before: "#case", after: "#workup" };
+const forms = {};
+let shown = "before";
 let lastAsked = null;
 
-// What the form says about itself
+// The two forms; the second is brought to life when it is first seen
 
-function refresh() {
-  drawBody();
-  drawSpine();
-  for (const block of form.querySelectorAll("[data-block]")) {
-    const fields = fieldsIn(block);
-    const recorded = fields.filter((field) => valueOf(field) !== "").length;
-    const state = block.querySelector("[data-state]");
-    const nothing = { drawing: "no drawing", reach: "nothing planned" }[block.dataset.block] ?? block.dataset.missing;
-    state.textContent = recorded ? `${recorded} of ${fields.length}` : nothing;
-    if (recorded && ["drawing", "reach"].includes(block.dataset.block)) state.textContent = `${recorded} marked`;
-    block.classList.toggle("is-recorded", recorded > 0);
-  }
-  for (const count of document.querySelectorAll("[data-count]")) {
-    const recorded = fieldsIn(byId(count.dataset.count)).filter((field) => valueOf(field) !== "").length;
-    count.textContent = recorded || "–";
-  }
-  for (const select of form.querySelectorAll("select")) {
-    select.classList.toggle("is-unset", select.value === "");
-    select.title = select.selectedOptions[0]?.textContent ?? ""; // a long choice is cut off in a narrow column
-  }
-  for (const select of form.querySelectorAll("[data-unremarkable] select")) {
-    select.classList.toggle("is-found", isFinding(select.closest("[data-field]")));
-  }
+function formOf(question) {
+  forms[question] ??= question === "before" ? connectForm(BEFORE) : connectForm(AFTER);
+  return forms[question];
+}
+
+const BEFORE = { form: byId("record"), prefix: "", keptAs: "backcast.case", progress: essentialProgress, ask: askForRisk };
+
+const AFTER = {
+  form: byId("w-record"),
+  prefix: "w-",
+  keptAs: "backcast.workup",
+  extra: workupExtra(byId("w-record"), () => formOf("before").read(), byId("record")),
+  progress: sectionsProgress,
+  ask: async (record) => showResult(await askForCauses(record), record),
+};
+
+function essentialProgress(form) {
   const essential = [...form.querySelectorAll("[data-essential]")];
-  const known = essential.filter((field) => valueOf(field) !== "").length;
   const lacking = essential.filter((field) => valueOf(field) === "");
+  const known = essential.length - lacking.length;
   const few = known > 0 && lacking.length <= FEW ? lacking : [];
-  byId("progress").replaceChildren(
+  return [
     `Essential: ${known} of ${essential.length} recorded.`,
     ...few.flatMap((field, place) => [place ? ", " : " Missing: ", h("button", { type: "button", onclick: () => goTo(field) }, labelOf(field))]),
     few.length ? ". " : "",
-  );
+  ];
 }
 
-function changed(field) {
-  if (field.classList.contains("is-wrong")) showMistake(field, mistakeOf(field));
-  save();
-  refresh();
+async function askForRisk(record) {
+  const answer = await ask(record);
+  const isSamePatient = lastAsked && differsInPlanAlone(lastAsked, record);
+  lastAsked = record;
+  showResult(answer, record, isSamePatient);
 }
-
-function save() {
-  const isKept = keep(form);
-  byId("kept").textContent = isKept ? "Kept in this browser only, until you clear it." : "This browser keeps nothing: do not reload.";
-}
-
-form.addEventListener("input", (event) => {
-  const field = event.target.closest("[data-field]");
-  if (field) changed(field);
-});
-form.addEventListener("change", (event) => {
-  const field = event.target.closest("[data-field]");
-  if (field) showMistake(field, mistakeOf(field));
-});
-
-// A whole block or level in one act
-
-function setAll(fields, valueFor) {
-  for (const field of fields) {
-    const value = valueFor(field);
-    if (value === undefined) continue;
-    setValue(field, value);
-    showMistake(field, "");
-  }
-  save();
-  refresh();
-}
-
-const normalUnlessRecorded = (field) => (valueOf(field) === "" ? field.dataset.normal : undefined);
-
-form.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (!button) return;
-  const { normalLevel, clearLevel } = button.dataset;
-  const block = button.closest("[data-block]");
-  if ("normalAll" in button.dataset) {
-    setAll(fieldsIn(block), normalUnlessRecorded);
-    announce(`${block.querySelector(".block-title").textContent}: ${button.textContent}`);
-  } else if ("clearBlock" in button.dataset) {
-    setAll(fieldsIn(block), () => "");
-    announce(`${block.querySelector(".block-title").textContent}: cleared`);
-  } else if (normalLevel) {
-    setAll(fieldsIn(button.closest("[data-panel]")), normalUnlessRecorded);
-    announce("Level normal, save for what was recorded");
-  } else if (clearLevel) {
-    setAll(fieldsIn(button.closest("[data-panel]")), () => "");
-    announce("Level cleared: not read");
-  }
-});
-
-byId("clear").addEventListener("click", clear);
-
-function clear() {
-  byId("example").value = "";
-  byId("example-about").hidden = true;
-  replaceBy({}, "Cleared, also from this browser. ");
-  lastAsked = null;
-}
-
-/** Another record in the form; what stood there can be had back. */
-function replaceBy(record, words) {
-  const before = readRecord(form);
-  load(record);
-  const undo = h("button", { type: "button", onclick: () => load(before) }, "Undo");
-  if (Object.keys(before).length) byId("kept").replaceChildren(words, undo);
-  announce(words);
-}
-
-function load(record) {
-  fillForm(form, record);
-  showProblems(null);
-  save();
-  refresh();
-}
-
-// Enter goes on, and does not ask: every answer is recorded, and is asked for on purpose
-
-form.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target.matches("input")) event.preventDefault();
-});
-
-// Examples
-
-byId("example").addEventListener("change", async ({ target }) => {
-  if (!target.value) return;
-  const { examples } = await (await fetch("static/examples.json")).json();
-  const example = examples.find((other) => other.name === target.value);
-  showCase();
-  replaceBy(example.record, "An example replaced what stood here. ");
-  byId("example-about").replaceChildren(h("strong", {}, `Invented case: ${example.title}. `), example.about);
-  byId("example-about").hidden = false;
-  window.scrollTo({ top: 0 });
-});
-
-// Asking
-
-function showProblems(title, mistakes = [], again = null) {
-  const box = byId("problems");
-  box.hidden = !title;
-  if (!title) return;
-  const items = mistakes.map(({ name, words }) => {
-    const field = fieldOf(form, name);
-    if (!field) return h("li", {}, words);
-    showMistake(field, words);
-    const link = h("a", { href: `#f-${name}` }, labelOf(field));
-    link.addEventListener("click", (event) => {
-      event.preventDefault();
-      goTo(field);
-    });
-    return h("li", {}, link, `: ${words}`);
-  });
-  box.replaceChildren(h("p", {}, h("strong", {}, title)), items.length ? h("ul", {}, ...items) : "", again ? tokenForm(again) : "");
-  box.focus();
-  box.scrollIntoView({ block: "center" });
-}
-
-/** A service that others can reach asks for a token; it is kept in this tab until it is reloaded. */
-function tokenForm(again) {
-  const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
-  const asked = h("form", { class: "token" }, h("label", { for: "token" }, "Token"), input, h("button", { class: "quiet" }, "Use it"));
-  asked.addEventListener("submit", (event) => {
-    event.preventDefault();
-    useToken(input.value);
-    again();
-  });
-  return asked;
-}
-
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const wrong = mistakesIn(form);
-  for (const [field, words] of wrong) showMistake(field, words);
-  if (wrong.length) {
-    showProblems("Before asking, correct this:", wrong.map(([field, words]) => ({ name: field.dataset.field, words })));
-    return;
-  }
-  showProblems(null);
-  const record = readRecord(form);
-  const button = byId("ask");
-  button.disabled = true;
-  button.textContent = "Asking…";
-  try {
-    const answer = await ask(record);
-    const isSamePatient = lastAsked && differsInPlanAlone(lastAsked, record);
-    lastAsked = record;
-    showResult(answer, record, isSamePatient);
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    showProblems(error.message, error.mistakes, error.wantsToken ? () => form.requestSubmit() : null);
-  } finally {
-    button.disabled = false;
-    button.textContent = "Ask for the risk";
-  }
-});
 
 const PLAN = new Set([...document.querySelectorAll("#plan [data-field]")].map((field) => field.dataset.field));
 
@@ -219,13 +64,64 @@ function differsInPlanAlone(before, now) {
   return changedNames.length > 0 && changedNames.every((name) => PLAN.has(name));
 }
 
-function showResult(answer, record, isPlanAlone) {
-  showProblems(null);
+// Which question is on the screen
+
+function choose(question) {
+  shown = question;
+  document.body.dataset.asked = question;
+  markChosen(tabs, tabs.find((tab) => tab.dataset.tab === question));
+  for (const link of document.querySelectorAll(".skip, .brand")) link.setAttribute("href", places[question]);
+  const form = formOf(question);
+  if (byId("answer-view").hidden) {
+    for (const [name, panel] of panels) panel.hidden = name !== question;
+    form.refresh(); // what was carried over may have changed; pictures are drawn to the width they have now
+  }
+}
+
+connectTabs(tabs, (tab) => {
+  leaveAnswer();
+  choose(tab.dataset.tab);
+  history.replaceState(null, "", places[tab.dataset.tab]);
+  window.scrollTo({ top: 0 });
+});
+
+/** The question that an address leads to: by its name, or by a part of its form. */
+function questionAt(hash) {
+  const target = hash.length > 1 ? document.getElementById(decodeURIComponent(hash.slice(1))) : null;
+  return target?.closest("[data-question]")?.dataset.question ?? "before";
+}
+
+// Examples
+
+byId("example").addEventListener("change", async ({ target }) => {
+  if (!target.value) return;
+  const question = target.selectedOptions[0].closest("optgroup") === target.querySelector("optgroup") ? "before" : "after";
+  const { examples } = await (await fetch(question === "before" ? "static/examples.json" : "static/workups.json")).json();
+  leaveAnswer();
+  choose(question);
+  history.replaceState(null, "", places[question]);
+  formOf(question).showExample(examples.find((other) => other.name === target.value));
+  window.scrollTo({ top: 0 });
+});
+
+for (const clear of document.querySelectorAll("#clear, #w-clear")) clear.addEventListener("click", forget);
+
+function forget() {
+  byId("example").value = "";
+  if (shown === "before") lastAsked = null;
+}
+
+// The answer
+
+function showResult(answer, record, isPlanAlone = false) {
+  const question = answer.question === "cause" ? "after" : "before";
   const view = byId("answer-view");
-  showAnswer(view, answer, { caseId: record.case_id ?? "", isPlanAlone, back: showCase, startAgain });
+  const show = question === "after" ? showCauses : showAnswer;
+  choose(question);
+  formOf(question).showProblems(null);
+  show(view, answer, { caseId: record.case_id ?? "", isPlanAlone, back: showForm, startAgain });
   if (answer.provenance === "virtual") byId("banner").hidden = false;
-  byId("case-view").hidden = true;
-  byId("bar").hidden = true;
+  for (const panel of panels.values()) panel.hidden = true;
   view.hidden = false;
   window.scrollTo({ top: 0 });
   if (answer.prediction_id && location.hash !== `${PAST}${answer.prediction_id}`) history.pushState(null, "", `${PAST}${answer.prediction_id}`);
@@ -234,35 +130,43 @@ function showResult(answer, record, isPlanAlone) {
   announce(view.querySelector("[data-announce]")?.textContent ?? heading.textContent);
 }
 
-function showCase() {
+function leaveAnswer() {
   const view = byId("answer-view");
-  if (!view.hidden) {
-    view.hidden = true;
-    view.replaceChildren(); // an answer belongs to the record that was asked about
-    byId("case-view").hidden = false;
-    byId("bar").hidden = false;
-    byId("case").focus({ preventScroll: true });
+  view.hidden = true;
+  view.replaceChildren(); // an answer belongs to the record that was asked about
+}
+
+function showForm() {
+  if (!byId("answer-view").hidden) {
+    leaveAnswer();
+    choose(shown);
+    byId(shown === "before" ? "case" : "workup").focus({ preventScroll: true });
     window.scrollTo({ top: 0 });
   }
-  if (location.hash.startsWith(PAST)) history.replaceState(null, "", "#case");
+  if (location.hash.startsWith(PAST)) history.replaceState(null, "", places[shown]);
 }
 
 function startAgain() {
-  showCase();
-  clear();
+  showForm();
+  formOf(shown).clear();
+  forget();
 }
 
-/** The answer that the address names, from the record; else the case. */
+/** The answer that the address names, from the record; else the form. */
 async function showAddressed() {
   if (!location.hash.startsWith(PAST)) {
-    showCase();
+    if (byId("answer-view").hidden) choose(questionAt(location.hash));
+    else {
+      shown = location.hash ? questionAt(location.hash) : shown;
+      showForm();
+    }
     return;
   }
   try {
-    showResult(await recall(location.hash.slice(PAST.length)), {}, false);
+    showResult(await recall(location.hash.slice(PAST.length)), {});
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    showProblems(error.message, [], error.wantsToken ? showAddressed : null);
+    formOf(shown).showProblems(error.message, [], error.wantsToken ? showAddressed : null);
   }
 }
 
@@ -283,8 +187,5 @@ const watcher = new IntersectionObserver(
 );
 for (const part of document.querySelectorAll(".part")) watcher.observe(part);
 
-fillForm(form, kept());
-for (const [field, words] of mistakesIn(form)) showMistake(field, words);
-refresh();
-if (Object.keys(kept()).length) save();
+choose(location.hash.startsWith(PAST) ? "before" : questionAt(location.hash));
 if (location.hash.startsWith(PAST)) showAddressed();

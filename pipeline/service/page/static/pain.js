@@ -23,14 +23,15 @@ function copyOf(id) {
 
 const isDefined = (rows) => rows.some((row) => row.some((value) => value !== null));
 
-export function painFigure(picture) {
+/** Body and spine side by side; the brackets are those of a plan, or of an operation that was. */
+export function painFigure(picture, brackets = "planned") {
   const hasDrawing = isDefined(picture.reported);
   const hasExpected = isDefined(picture.expected);
   return h(
     "div",
     { class: "pain-figure" },
     h("figure", {}, bodyOf(picture, hasDrawing), h("figcaption", {}, bodyLegend(picture, hasDrawing, hasExpected))),
-    h("figure", {}, spineOf(picture), h("figcaption", {}, spineLegend(picture))),
+    h("figure", {}, spineOf(picture), h("figcaption", {}, spineLegend(picture, brackets))),
   );
 }
 
@@ -93,10 +94,13 @@ const bracket = (x, y, side) => s("path", { class: "bracket", d: `M${x + side * 
 
 const rod = (x, y) => s("g", { class: "rod" }, s("path", { d: `M${x} ${y - 18}v36` }), s("circle", { cx: x, cy: y - 18, r: 4.5 }), s("circle", { cx: x, cy: y + 18, r: 4.5 }));
 
-function spineLegend(picture) {
+const BRACKET_WORDS = { planned: ["to be decompressed", "to be fused"], operated: ["decompressed", "fused"] };
+
+function spineLegend(picture, brackets) {
+  const [opened, fused] = BRACKET_WORDS[brackets];
   const dot = (kind) => s("svg", { class: "swatch round", viewBox: "0 0 18 18", "aria-hidden": "true" }, s("circle", { cx: 9, cy: 9, r: 6.5, class: "mark", "data-kind": kind }));
   return [
     h("p", {}, picture.lesions.length ? [h("strong", {}, "Lesions: "), h("span", { class: "key" }, LESION_STEPS.map(dot), "darker explains more of the pain, larger is the surer source, ringed is the best")] : "No lesion found, or no scan read."),
-    h("p", {}, h("span", { class: "key" }, s("svg", { class: "swatch round", viewBox: "0 0 18 18", "aria-hidden": "true" }, s("path", { class: "bracket", d: "M6 3h7v12h-7" })), "to be decompressed"), h("span", { class: "key" }, s("svg", { class: "swatch round", viewBox: "0 0 18 18", "aria-hidden": "true" }, s("path", { class: "bracket", d: "M9 3v12" }), s("circle", { class: "screw", cx: 9, cy: 4, r: 3 }), s("circle", { class: "screw", cx: 9, cy: 14, r: 3 })), "to be fused")),
+    h("p", {}, h("span", { class: "key" }, s("svg", { class: "swatch round", viewBox: "0 0 18 18", "aria-hidden": "true" }, s("path", { class: "bracket", d: "M6 3h7v12h-7" })), opened), h("span", { class: "key" }, s("svg", { class: "swatch round", viewBox: "0 0 18 18", "aria-hidden": "true" }, s("path", { class: "bracket", d: "M9 3v12" }), s("circle", { class: "screw", cx: 9, cy: 4, r: 3 }), s("circle", { class: "screw", cx: 9, cy: 14, r: 3 })), fused)),
   ];
 }

@@ -1,6 +1,5 @@
 // The record as the form holds it: read, filled, checked, kept in this browser.
 
-const KEPT_AS = "backcast.case";
 const DECIMAL = /^[+-]?(\d+([.,]\d*)?|[.,]\d+)$/;
 
 export const fieldOf = (form, name) => form.querySelector(`[data-field="${CSS.escape(name)}"]`);
@@ -32,13 +31,14 @@ function asNumber(text) {
 }
 
 /** The record as the service takes it: what is not recorded is left out. */
-export function readRecord(form) {
+export const readRecord = (form) => asSent(typedIn(form));
+
+/** Values as they were typed, as the service takes them. */
+export function asSent(typed) {
   const record = {};
-  for (const field of fieldsIn(form)) {
-    const text = valueOf(field);
-    if (text === "") continue;
-    const number = field.dataset.field === "case_id" ? NaN : asNumber(text);
-    record[field.dataset.field] = Number.isNaN(number) ? text : number;
+  for (const [name, text] of Object.entries(typed)) {
+    const number = name === "case_id" ? NaN : asNumber(String(text));
+    record[name] = Number.isNaN(number) ? text : number;
   }
   return record;
 }
@@ -50,9 +50,10 @@ export function fillForm(form, record) {
   }
 }
 
-/** Whether what is recorded says that something is found: neither missing nor unremarkable. */
+/** Whether what is recorded says that something is found: neither missing nor unremarkable, nor a measure of nothing. */
 export function isFinding(field) {
   const value = valueOf(field);
+  if (field.querySelector("input[data-expected]")) return value !== "" && asNumber(value) !== 0;
   return value !== "" && !(field.dataset.unremarkable ?? "").split("|").includes(value);
 }
 
@@ -89,6 +90,8 @@ export function goTo(field) {
   for (let around = field.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
   const panel = field.closest("[data-panel]");
   if (panel) panel.dispatchEvent(new CustomEvent("choose-level", { bubbles: true, detail: panel.dataset.panel }));
+  const layer = field.closest("[data-layer-panel]");
+  if (layer) layer.dispatchEvent(new CustomEvent("choose-layer", { bubbles: true, detail: layer.dataset.layerPanel }));
   field.querySelector("input:checked, select, input")?.focus();
 }
 
@@ -97,26 +100,41 @@ export const labelOf = (field) => {
   return control?.getAttribute("aria-label") ?? field.querySelector(".label")?.firstChild.textContent.trim() ?? field.dataset.field;
 };
 
+/** What is entered in a field as people read it, with its unit. */
+export function wordsOf(field) {
+  const select = field.querySelector("select");
+  if (select) return select.selectedOptions[0].textContent;
+  const radio = field.querySelector("input[type=radio]:checked");
+  if (radio) return radio.closest("label").textContent.trim();
+  const unit = field.querySelector(".unit")?.firstChild.textContent.trim();
+  return valueOf(field) === "1" && field.querySelector("[type=checkbox]") ? "yes" : [valueOf(field), unit].filter(Boolean).join(" ");
+}
+
 // Unfinished work is kept in this browser alone, as it was typed, until it is cleared.
 
-export function keep(form) {
+export function typedIn(form) {
   const typed = {};
   for (const field of fieldsIn(form)) {
     const text = valueOf(field);
     if (text) typed[field.dataset.field] = text;
   }
+  return typed;
+}
+
+/** Keeps values by name; nothing is kept of nothing. Whether the browser allows it. */
+export function keep(name, values) {
   try {
-    if (Object.keys(typed).length) localStorage.setItem(KEPT_AS, JSON.stringify(typed));
-    else localStorage.removeItem(KEPT_AS);
+    if (Object.keys(values).length) localStorage.setItem(name, JSON.stringify(values));
+    else localStorage.removeItem(name);
     return true;
   } catch {
     return false; // a browser may forbid it: the page works without
   }
 }
 
-export function kept() {
+export function kept(name) {
   try {
-    return JSON.parse(localStorage.getItem(KEPT_AS)) ?? {};
+    return JSON.parse(localStorage.getItem(name)) ?? {};
   } catch {
     return {};
   }

@@ -15,9 +15,14 @@ export class Refused extends Error {
   }
 }
 
-/** The answer to one record, with its prediction_id. */
-export const ask = (record) =>
-  answered("screen", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(record) });
+/** The risk for one record, with its prediction_id. */
+export const ask = (record) => posted("screen", record);
+
+/** The causes of a failure, with their prediction_id. */
+export const askForCauses = (record) => posted("workup", record);
+
+const posted = (address, record) =>
+  answered(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(record) });
 
 /** A past answer, as it was recorded. */
 export const recall = (id) => answered(`predictions/${encodeURIComponent(id)}`, {});

@@ -1,18 +1,20 @@
 // The lumbar spine: a place is clicked, its findings are chosen beside it; what is entered is marked on it.
 
-import { byId, s } from "./dom.js";
-import { fieldsIn, isFinding, valueOf } from "./record.js";
+import { s } from "./dom.js";
+import { fieldsIn, isFinding, valueOf, wordsOf } from "./record.js";
+import { connectTabs, markChosen } from "./tablist.js";
 
 const WEIGHT_RADIUS = [0, 5, 6.5, 8, 9];
 
 export const placesOf = (svg) => JSON.parse(svg.dataset.places);
 
 export function connectSpine(form) {
-  const svg = byId("spine");
+  const block = form.querySelector("[data-layout=levels]");
+  const svg = block.querySelector("svg.spine");
   const places = placesOf(svg);
   const cells = [...svg.querySelectorAll(".place")];
-  const tabs = [...form.querySelectorAll("[role=tab]")];
-  const panels = [...form.querySelectorAll("[data-panel]")];
+  const tabs = [...block.querySelectorAll("[role=tab]")];
+  const panels = [...block.querySelectorAll("[data-panel]")];
   const levels = tabs.map((tab) => tab.dataset.level);
   let chosen = cells.find((cell) => cell.dataset.level === "l4_l5" && cell.dataset.zone === "paracentral");
 
@@ -22,10 +24,7 @@ export function connectSpine(form) {
     );
 
   function chooseLevel(level) {
-    for (const tab of tabs) {
-      tab.setAttribute("aria-selected", String(tab.dataset.level === level));
-      tab.setAttribute("tabindex", tab.dataset.level === level ? "0" : "-1");
-    }
+    markChosen(tabs, tabs.find((tab) => tab.dataset.level === level));
     for (const panel of panels) panel.hidden = panel.dataset.panel !== level;
     svg.dataset.level = level;
   }
@@ -35,7 +34,7 @@ export function connectSpine(form) {
     for (const other of cells) other.setAttribute("tabindex", other === cell ? "0" : "-1");
     chooseLevel(cell.dataset.level);
     const here = fieldsAt(cell.dataset);
-    for (const field of fieldsIn(form.querySelector("[data-block=spine]"))) field.classList.toggle("is-here", here.includes(field));
+    for (const field of fieldsIn(block)) field.classList.toggle("is-here", here.includes(field));
     for (const other of cells) other.classList.toggle("is-chosen", other === cell);
     const panel = panels.find((other) => other.dataset.panel === cell.dataset.level);
     panel.querySelector("[data-place-about]").textContent = `Highlighted: ${cell.dataset.label}.`;
@@ -43,11 +42,7 @@ export function connectSpine(form) {
   }
 
   /** A field's finding in words, empty where it is not read or normal. */
-  function finding(field) {
-    if (!isFinding(field)) return "";
-    const select = field.querySelector("select");
-    return select ? select.selectedOptions[0].textContent : (field.querySelector("input:checked")?.nextElementSibling.textContent ?? "");
-  }
+  const finding = (field) => (isFinding(field) ? wordsOf(field) : "");
 
   function draw() {
     const marks = [];
@@ -74,7 +69,7 @@ export function connectSpine(form) {
         const here = fieldsAt(cell.dataset);
         const told = here.map((field) => [field, finding(field)]).filter(([, words_]) => words_);
         const isRead = here.some((field) => valueOf(field) !== "");
-        const label = told.length ? told.map(([field, words_]) => `${field.dataset.item.replaceAll("_", " ")} ${words_}`).join("; ") : isRead ? "nothing found" : "not read";
+        const label = told.length ? told.map(([field, words_]) => `${field.dataset.item.replace("followup_", "").replaceAll("_", " ")} ${words_}`).join("; ") : isRead ? "nothing found" : "not read";
         cell.setAttribute("aria-label", `${cell.dataset.label}: ${label}`);
         cell.dataset.state = told.length ? "found" : isRead ? "read" : "unread";
       }
@@ -87,7 +82,7 @@ export function connectSpine(form) {
     if (!cell) return;
     const [first] = choose(cell);
     for (const panel of panels) panel.classList.toggle("is-one-place", panel.dataset.panel === cell.dataset.level);
-    first?.querySelector("select, input:checked")?.focus({ preventScroll: true });
+    first?.querySelector("select, input:checked, input")?.focus({ preventScroll: true });
   });
   svg.addEventListener("focusin", (event) => choose(event.target));
   svg.addEventListener("keydown", (event) => {
@@ -98,29 +93,19 @@ export function connectSpine(form) {
       const level = levels[Math.min(levels.length - 1, Math.max(0, levels.indexOf(chosen.dataset.level) + down))];
       cells.filter((cell) => cell.dataset.level === level)[at].focus();
     } else if (event.key === "Enter" || event.key === " ") {
-      fieldsAt(chosen.dataset)[0]?.querySelector("select, input:checked")?.focus();
+      fieldsAt(chosen.dataset)[0]?.querySelector("select, input:checked, input")?.focus();
     } else {
       return;
     }
     event.preventDefault();
   });
   const showWhole = () => panels.forEach((panel) => panel.classList.remove("is-one-place"));
-  for (const button of form.querySelectorAll("[data-whole-level]")) button.addEventListener("click", showWhole);
-  for (const tab of tabs) {
-    tab.addEventListener("click", () => {
-      chooseLevel(tab.dataset.level);
-      showWhole();
-    });
-    tab.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (!step) return;
-      const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
-      chooseLevel(next.dataset.level);
-      next.focus();
-      event.preventDefault();
-    });
-  }
-  form.addEventListener("choose-level", (event) => {
+  for (const button of block.querySelectorAll("[data-whole-level]")) button.addEventListener("click", showWhole);
+  connectTabs(tabs, (tab) => {
+    chooseLevel(tab.dataset.level);
+    showWhole();
+  });
+  block.addEventListener("choose-level", (event) => {
     chooseLevel(event.detail);
     showWhole();
   });
