@@ -98,17 +98,27 @@ def _excluded(followup: FollowUp) -> dict[str, Bools]:
     done = followup.operated
     is_known = done.is_noted | done.is_planned_known
     is_fused = done.fused.any(axis=1) | (followup.variable("has_earlier_fusion") == 1)
-    is_prosthesis = _procedure(followup) == followup_layout().codes["performed_procedure"].index("disc_prosthesis")
-    no_disc = is_known & ~_is_disc_operated(followup)
+    procedure = _procedure(followup)
+    is_named = procedure == procedure
+    is_prosthesis = procedure == followup_layout().codes["performed_procedure"].index("disc_prosthesis")
+    no_fusion = is_known & ~is_fused & (is_named | _is_fusion_said(followup))
+    # Without a procedure nobody knows what was done inside the canal that was opened.
+    no_disc = is_known & ~_is_disc_operated(followup) & (is_named | ~anywhere(done.opened))
     is_one_sided = (done.opened.sum(axis=2) == 1).any(axis=1)
     return {
         "any": np.zeros(followup.n_cases, dtype=bool),
         "opened": is_known & ~anywhere(done.opened),
         "disc": no_disc,
         "disc_one_side": no_disc | (is_known & ~is_one_sided),
-        "fused": is_known & ~is_fused,
-        "implant": is_known & ~is_fused & ~is_prosthesis,
+        "fused": no_fusion,
+        "implant": no_fusion & ~is_prosthesis,
     }
+
+
+def _is_fusion_said(followup: FollowUp) -> Bools:
+    """Whether note or plan says of any level that it was fused, or that it was not: (n,)."""
+    said = [followup.grid(f"{moment}_fusion", "level") for moment in ("operated", "planned")]
+    return np.any([(cells == cells).any(axis=1) for cells in said], axis=0)
 
 
 def _is_disc_operated(followup: FollowUp) -> Bools:

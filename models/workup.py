@@ -110,7 +110,7 @@ class CauseFinder:
     def _answer(self, case: Case, flags: str, odd: Sequence[Caution]) -> dict[str, Any]:
         followup, found, place = case.followup, case.found, case.place
         plan, course = plan_of(case.options, place), course_of(followup, place)
-        ranked = [] if flags else ranked_causes(found, place, case.words)
+        ranked = [] if flags else ranked_causes(found, place, case.words, case.worth.is_open[place])
         impossible = [] if flags else impossible_causes(found, place)
         advised = [] if flags else ranked_investigations(case.worth, place)
         withheld = [] if flags else withheld_investigations(case.worth, place)

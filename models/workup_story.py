@@ -135,19 +135,29 @@ def _site_words(sites: Bools, fused: Sequence[str]) -> str:
 # ---- causes --------------------------------------------------------------------------------------
 
 
-def ranked_causes(found: CauseEvidence, place: int, words: Sequence[str | None]) -> list[dict[str, Any]]:
-    """Each cause that can be, the likeliest first, with every finding that counted and every one not sought.
+def ranked_causes(
+    found: CauseEvidence, place: int, words: Sequence[str | None], is_open: Bools
+) -> list[dict[str, Any]]:
+    """Each cause that can be, the likeliest first, with every finding that counted and every one still to be sought.
 
     Parameters
     ----------
     words : (n_causes,)
         The likelihood of each cause of that case; None where it cannot be.
+    is_open : (n_findings,)
+        What could still be found in that case; nothing of how a pain came back that was never better.
     """
     order, told = np.argsort(found.rank[place], kind="stable"), telling(found.params)
-    return [_cause(found, place, at, said, told[at]) for at in order if (said := words[at]) is not None]
+    open_ones = [[finding for finding in of_cause if is_open[finding] and can_be_sought(finding)] for of_cause in told]
+    return [_cause(found, place, at, said, open_ones[at]) for at in order if (said := words[at]) is not None]
 
 
-def _cause(found: CauseEvidence, place: int, at: int, likelihood: str, told: Sequence[int]) -> dict[str, Any]:
+def can_be_sought(finding: int) -> bool:
+    """Whether somebody can still look for it: the record before the operation is as it is."""
+    return cause_findings()[finding].investigation != "record"
+
+
+def _cause(found: CauseEvidence, place: int, at: int, likelihood: str, not_sought: Sequence[int]) -> dict[str, Any]:
     fact, points = causes()[at], found.points[place, at]
     said = sorted(np.flatnonzero(points).tolist(), key=lambda finding: -abs(points[finding]))
     pieces = [_piece(found, place, finding, float(points[finding])) for finding in said]
@@ -161,7 +171,7 @@ def _cause(found: CauseEvidence, place: int, at: int, likelihood: str, told: Seq
         "prior_log_odds": float(found.prior[place, at]),
         "for": [piece for piece in pieces if piece["points"] > 0],
         "against": [piece for piece in pieces if piece["points"] < 0],
-        "not_sought": [_unsought(finding) for finding in told if np.isnan(found.states[place, finding])],
+        "not_sought": [_unsought(finding) for finding in not_sought],
     }
 
 

@@ -15,6 +15,8 @@ PIECES = 4
 """Findings for and against a cause that the page holds; more are counted."""
 TABLED = 6
 """Causes with a row of their own."""
+MUCH = 4300
+"""Letters of a story from which a page prints smaller, so that it stays on one sheet."""
 
 
 def workup_page(answer: Mapping[str, Any], title: str) -> str:
@@ -39,6 +41,7 @@ def workup_page(answer: Mapping[str, Any], title: str) -> str:
         others=_others(causes, tabled),
         parts=_parts(answer["plan"]),
         pieces=PIECES,
+        is_dense=sum(map(len, answer["story"])) > MUCH,
     )
 
 

@@ -9,6 +9,13 @@ from functools import cache
 
 import pandas as pd
 import pytest
+from hypothesis import Phase, settings
+
+# On a busy machine any example is slow at times, so none has a deadline. To shrink a failing one can take five
+# minutes, so that is done on demand: pytest --hypothesis-profile=shrink tests/models/test_metrics.py
+settings.register_profile("shrink", deadline=None)
+settings.register_profile("suite", deadline=None, phases=[phase for phase in Phase if phase != Phase.shrink])
+settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

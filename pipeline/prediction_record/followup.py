@@ -101,7 +101,10 @@ def attach_follow_up(
     with open_record(record.path) as reader:
         found = _predictions(record, reader, follow_up)
         latest = {prediction_id: _latest(reader, prediction_id) for prediction_id in found.index}
-    saids = _said(found[found["is_told"]], params)
+    saids = {
+        prediction_id: _added(latest[prediction_id], said)
+        for prediction_id, said in _said(found[found["is_told"]], params).items()
+    }
     silent = [_tells(latest[prediction_id]) for prediction_id in found.index[~found["is_told"]]]
     new, unchanged, not_known = {}, sum(silent), silent.count(False)
     for prediction_id, said in saids.items():
@@ -144,6 +147,15 @@ def _said(found: pd.DataFrame, params: Mapping[str, OutcomeParams]) -> dict[str,
             "days": {name: int(day) for name, day in days.items() if not np.isnan(day)},
         }
     return {prediction_id: said[prediction_id] for prediction_id in found.index}
+
+
+def _added(before: Said | None, said: Said) -> Said:
+    """What is known with both: a file that is silent on an outcome takes nothing back that an earlier one told."""
+    if before is None:
+        return said
+    told = {name: label for name, label in said["labels"].items() if label is not None}
+    labels = dict.fromkeys(said["labels"]) | before["labels"] | told
+    return {"labels": labels, "days": before["days"] | said["days"]}
 
 
 def _tells(said: Said | None) -> bool:

@@ -212,6 +212,8 @@ OF_A_DISC = ("recurrent_herniation", "recurrent_herniation_other_side", "retaine
     [
         ({}, ()),
         ({"performed_procedure": "microdiscectomy"}, ()),  # no level recorded: nothing is known to lack
+        ({"operated_decompression_l5_s1_left": 1.0}, ()),  # nor what was done inside it, or beside it
+        ({"operated_decompression_l5_s1_left": 1.0, "operated_fusion_l5_s1": 0.0}, IMPLANTED),
         (DISCECTOMY, IMPLANTED),
         (DISCECTOMY | {"has_earlier_fusion": 1.0}, ()),
         (DISCECTOMY | {"operated_decompression_l5_s1_right": 1.0}, (*IMPLANTED, "recurrent_herniation_other_side")),

@@ -228,7 +228,7 @@ def test_provenance_is_on_both_pages(reported, name):
     assert "Made from the virtual registry" in reported[name].decode()
 
 
-NAMES_WITH_DIGITS = ("95&nbsp;%", "HTI-1", "E50", "E90")
+NAMES_WITH_DIGITS = ("SHA-256", "95&nbsp;%", "HTI-1", "E50", "E90")
 """What a page may say with a digit in it: the level of an interval, a rule, measures by their names."""
 
 

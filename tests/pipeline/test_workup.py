@@ -145,6 +145,19 @@ def test_a_page_can_be_made_again_from_what_was_recorded(finder):
     assert workup_page(json.loads(json.dumps(answer)), "again") == workup_page(answer, "again")
 
 
+def test_a_file_is_checked_for_a_work_up(tmp_path):
+    file = tmp_path / "cases.csv"
+    CASES.to_csv(file, index=False)
+    assert "4 cases, 15 variables, no problem. Fit for workup." in checked(file)
+    CASES.assign(adjudicated_cause="hip").to_csv(file, index=False)
+    assert "adjudicated_cause is known only at the adjudication" in checked(file)
+
+
+def checked(file) -> str:
+    done = CliRunner().invoke(cli, ["check", str(file), "--for", "workup"])
+    return done.output + str(done.exception or "")
+
+
 def test_nothing_to_make_is_a_mistake_of_use(workup):
     assert "Name what to make: --out, --case or --pages" in workup()
 

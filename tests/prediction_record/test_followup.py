@@ -60,6 +60,21 @@ def test_the_file_has_the_last_word_on_the_baseline(record, path, attach, answer
     assert labels(path, made)[0]["failure_12m"] == 1
 
 
+def test_a_file_that_is_silent_on_an_outcome_takes_nothing_back(record, path, attach, answered):
+    made = record.append(answered(), {"odi": 50.0}, {"case_id": "C1"}).prediction_id
+    attach("""
+        case_id,reoperation_date,last_contact_date
+        C1,2025-10-01,2025-12-01
+    """)
+    before = labels(path, made)[-1]
+    assert before["reoperation_24m"] == 1
+    attach("""
+        case_id,odi_12m
+        C1,48
+    """)
+    assert labels(path, made)[-1] == {"failure_12m": 1, "reoperation_24m": 1}
+
+
 def test_a_corrected_file_adds_an_entry_and_the_same_file_none(record, path, attach, answered, clock):
     made = record.append(answered(), {"odi": 50.0}, {"case_id": "C1"}).prediction_id
     clock.later(days=400)

@@ -9,7 +9,17 @@ import pytest
 
 from features.errors import BundleError, TrackingError
 from models.bundle import bundle_sha256
-from pipeline.models_to_serve import Fetching, fetch, fetched, models_to_serve, needs_fetching
+from models.cause_model import CauseModel
+from pipeline.models_to_serve import (
+    OWN_KNOWLEDGE,
+    Fetching,
+    by_question,
+    fetch,
+    fetched,
+    models_to_serve,
+    needs_fetching,
+)
+from pipeline.params import load_params
 
 
 def kept(bundles, folder):
@@ -34,6 +44,25 @@ def test_what_is_fetched_is_kept_whole_under_its_hash(bundles, tmp_path):
     assert [uri for uri, _ in found] == names
     assert [folder.name for _, folder in found] == [bundle_sha256(folder) for _, folder in found]
     assert len(list(tmp_path.iterdir())) == 1 + len(bundles)
+
+
+def test_the_model_of_causes_is_told_from_those_of_outcomes_and_where_none_is_named_it_is_made(
+    bundles, causes, tmp_path
+):
+    params = load_params()
+    assert by_question([*bundles, causes], params, tmp_path) == (bundles, causes)
+    models, (uri, folder) = by_question(bundles, params, tmp_path)
+    assert (models, uri) == (bundles, OWN_KNOWLEDGE)
+    assert CauseModel.load(folder).sha256 == CauseModel.load(causes[1]).sha256, "the same knowledge, the same hash"
+    with pytest.raises(BundleError, match="One model of causes can be served"):
+        by_question([*bundles, causes, ("another", causes[1])], params, tmp_path)
+
+
+def test_a_model_of_causes_is_fetched_beside_the_others(bundles, causes, tmp_path):
+    names = [*(str(bundle) for _, bundle in bundles), str(causes[1])]
+    fetch(tmp_path, names)
+    _, (uri, folder) = by_question(fetched(tmp_path), load_params(), tmp_path)
+    assert (uri, folder) == (names[-1], tmp_path / CauseModel.load(causes[1]).sha256)
 
 
 def test_where_nothing_was_fetched_it_is_said(tmp_path):
