@@ -302,7 +302,7 @@ def test_the_model_works_outside_the_repository(project, records, scored, tmp_pa
 @pytest.fixture(scope="module")
 def worked_up(project) -> pd.DataFrame:
     """The causes of a few failures of the registry, ranked by the champion."""
-    cases = pd.read_csv(project / "data" / "registry" / "cases.csv")
+    cases = pd.read_csv(project / "data" / "registry" / "cases.csv", low_memory=False)
     failed = cases[cases["workup_date"].notna()].head(20).drop(columns="adjudicated_cause")
     failed.to_csv(project / "failed.csv", index=False)
     done = run("backcast", "workup", "failed.csv", "--out", "causes.parquet", "--pages", "pages", cwd=project)

@@ -106,8 +106,8 @@ def problems_of(name: str, table: pd.DataFrame) -> list[str]:
 
 def forget_tables() -> None:
     """Read every table anew when next asked for, since one has been written."""
-    facts.cache_clear()
-    fact.cache_clear()
+    for reader in (facts, fact, fact_grid, fact_by):
+        reader.cache_clear()
 
 
 def refuse_faulty_tables() -> None:
@@ -140,17 +140,26 @@ def constant(quantity: str) -> float:
     return fact("constants", quantity, "value")
 
 
+@cache
 def fact_grid(name: str, rows: tuple[str, ...], columns: tuple[str, ...]) -> np.ndarray:
-    """(rows, columns) numbers of a table whose first column names the rows."""
+    """(rows, columns) numbers of a table whose first column names the rows; not to be written to."""
     table = facts(name)
-    return table.set_index(table.columns[0]).loc[list(rows), list(columns)].to_numpy(dtype=float)
+    return _shared(table.set_index(table.columns[0]).loc[list(rows), list(columns)].to_numpy(dtype=float))
 
 
+@cache
 def fact_by(name: str, rows: tuple[str, ...], quantity: str) -> np.ndarray:
-    """(rows,) values of one quantity of a table with the columns <row>, quantity, value."""
+    """(rows,) values of one quantity of a table with the columns <row>, quantity, value; not to be written to."""
     table = facts(name)
     chosen = table[table["quantity"] == quantity].set_index(table.columns[0])["value"]
-    return chosen.loc[list(rows)].to_numpy(dtype=float)
+    return _shared(chosen.loc[list(rows)].to_numpy(dtype=float))
+
+
+def _shared(numbers: np.ndarray) -> np.ndarray:
+    """The same numbers for every caller: nobody may change them."""
+    numbers = numbers.copy()
+    numbers.flags.writeable = False
+    return numbers
 
 
 def share_at_age(name: str, finding: str, age: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,11 +21,19 @@ from pipeline.virtual.twins import draw_twins
 PARAMS = RegistryParams(seed=11, cases=700, centres=5, first_year=2018, years=3, discordance_effect=1.0)
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def small_blocks() -> Iterator[None]:
     """Blocks of 300 cases and row groups of 250, so that 700 cases are three of each."""
-    monkeypatch.setattr(registry, "BLOCK_CASES", 300)
-    monkeypatch.setattr(registry_file, "ROW_GROUP", 250)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "BLOCK_CASES", 300)
+        patch.setattr(registry_file, "ROW_GROUP", 250)
+        yield
+
+
+@pytest.fixture(scope="module")
+def drawn(small_blocks) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The cases of PARAMS and their truth."""
+    return draw_registry(PARAMS)
 
 
 def written(folder, name: str, piece: int, params: RegistryParams = PARAMS) -> tuple[bytes, bytes]:
@@ -36,22 +45,22 @@ def written(folder, name: str, piece: int, params: RegistryParams = PARAMS) -> t
 # Drawing
 
 
-def test_ids_run_through_the_blocks():
-    cases, truth = draw_registry(PARAMS)
+def test_ids_run_through_the_blocks(drawn):
+    cases, truth = drawn
     assert list(cases["case_id"]) == [f"C{i:06d}" for i in range(1, 701)]
     assert truth["case_id"].equals(cases["case_id"])
     assert cases.index.equals(pd.RangeIndex(700))
 
 
-def test_rows_follow_their_date_within_each_block():
-    days = draw_registry(PARAMS)[0]["index_date"]
+def test_rows_follow_their_date_within_each_block(drawn):
+    days = drawn[0]["index_date"]
     for start in (0, 300, 600):
         assert days.iloc[start : start + 300].is_monotonic_increasing
     assert not days.is_monotonic_increasing
 
 
-def test_a_patient_is_named_by_the_first_case_and_comes_back_within_the_block():
-    cases, _ = draw_registry(PARAMS)
+def test_a_patient_is_named_by_the_first_case_and_comes_back_within_the_block(drawn):
+    cases, _ = drawn
     number, patient = cases["case_id"].str[1:].astype(int), cases["patient_id"].str[1:].astype(int)
     first = number.groupby(patient).transform("min")
     assert (first == patient).all()
@@ -65,14 +74,14 @@ def test_no_centre_is_without_a_case():
         assert cases["centre_id"].nunique() == 30
 
 
-def test_a_larger_registry_begins_with_the_smaller():
+def test_a_larger_registry_begins_with_the_smaller(drawn):
     smaller, _ = draw_registry(replace(PARAMS, cases=300))
-    larger, _ = draw_registry(PARAMS)
+    larger, _ = drawn
     pd.testing.assert_frame_equal(larger.iloc[:300], smaller)
 
 
-def test_blocks_are_of_other_people_in_the_same_centres():
-    cases, _ = draw_registry(PARAMS)
+def test_blocks_are_of_other_people_in_the_same_centres(drawn):
+    cases, _ = drawn
     one, other = cases.iloc[:300].reset_index(drop=True), cases.iloc[300:600].reset_index(drop=True)
     assert (one["odi"] == other["odi"]).mean() < 0.2
     sizes = [
@@ -102,17 +111,17 @@ def test_equal_bytes_whatever_the_pieces(tmp_path, ending):
     assert written(tmp_path, ending, piece=1000, params=replace(PARAMS, seed=12)) != once
 
 
-def test_a_file_holds_what_was_drawn(tmp_path):
-    cases, truth = draw_registry(PARAMS)
+def test_a_file_holds_what_was_drawn(tmp_path, drawn):
+    cases, truth = drawn
     write_registry(PARAMS, tmp_path / "cases.parquet", tmp_path / "truth.parquet", piece=90)
-    for file, drawn in (("cases", cases), ("truth", truth)):
+    for file, table in (("cases", cases), ("truth", truth)):
         stored = pd.read_parquet(tmp_path / f"{file}.parquet")
-        assert list(stored.columns) == list(drawn.columns)
-        for name in drawn:
-            if drawn[name].dtype.kind == "f":
-                np.testing.assert_array_equal(stored[name].to_numpy(dtype=float), drawn[name].to_numpy())
+        assert list(stored.columns) == list(table.columns)
+        for name in table:
+            if table[name].dtype.kind == "f":
+                np.testing.assert_array_equal(stored[name].to_numpy(dtype=float), table[name].to_numpy())
             else:
-                assert stored[name].where(stored[name].notna(), None).tolist() == drawn[name].tolist()
+                assert stored[name].where(stored[name].notna(), None).tolist() == table[name].tolist()
 
 
 def test_the_truth_is_written_only_where_it_is_named(tmp_path):

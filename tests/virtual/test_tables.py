@@ -9,7 +9,7 @@ import pytest
 
 from features.errors import KnowledgeError
 from pipeline.virtual import facts as module
-from pipeline.virtual.facts import RISING, SHARES, TABLES, facts, problems_of, refuse_faulty_tables
+from pipeline.virtual.facts import RISING, SHARES, TABLES, facts, forget_tables, problems_of, refuse_faulty_tables
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_registry
 
@@ -51,10 +51,10 @@ def test_a_faulty_table_is_refused_before_anything_is_drawn(tmp_path, monkeypatc
     changed("incidental", 3, "share", -0.1).to_csv(tmp_path / "tables" / "incidental.csv", index=False)
     changed("causes", 0, "segmental_pain", 0.9).to_csv(tmp_path / "tables" / "causes.csv", index=False)
     monkeypatch.setattr(module, "TABLES", tmp_path / "tables")
-    facts.cache_clear()
+    forget_tables()
     params = RegistryParams(seed=1, cases=10, centres=1, first_year=2020, years=1, discordance_effect=1.0)
     try:
         with pytest.raises(KnowledgeError, match=r"causes\.csv.*incidental\.csv"):
             draw_registry(params)
     finally:
-        facts.cache_clear()
+        forget_tables()
