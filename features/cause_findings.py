@@ -174,7 +174,7 @@ def known(is_known: Bools, state: Bools) -> Floats:
 
 def _most(values: Floats) -> Floats:
     """The most that is recorded of (n, ...); NaN where nothing is."""
-    return np.fmax.reduce(values.reshape(len(values), -1), axis=1)
+    return np.fmax.reduce(values, axis=tuple(range(1, values.ndim)))
 
 
 def _seen(finding: Shown) -> Found:

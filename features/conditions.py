@@ -335,7 +335,7 @@ def _not_scar(situation: Situation) -> Floats:
 
 def _painful_side(situation: Situation) -> Floats:
     findings = situation.followup.findings
-    leg = findings.pain.reshape(findings.n_cases, -1) @ leg_sums()
+    leg = findings.pain.reshape(findings.n_cases, len(leg_sums())) @ leg_sums()
     total = leg.sum(axis=1, keepdims=True)
     hurts = (leg >= PAINFUL_SHARE * total) & (leg > 0)
     return np.where(findings.has_drawing[:, None], hurts.astype(np.float64), np.nan)[:, None, :]
@@ -386,8 +386,8 @@ def _pregnant(situation: Situation) -> Floats:
 
 
 def _site_seen(situation: Situation) -> Floats:
-    seen = situation.followup.grid("followup_operated_site", "level", "side").reshape(situation.n_cases, -1, 1)
-    return _most(seen, axis=1)
+    seen = situation.followup.grid("followup_operated_site", "level", "side")
+    return _most(_most(seen, axis=1), axis=2)
 
 
 def _most(values: Floats, axis: int) -> Floats:

@@ -200,7 +200,7 @@ class FollowUp:
         known = self.operated.is_known[:, None]
         for item, done in (("planned_decompression", self.operated.opened), ("planned_fusion", self.operated.fused)):
             columns = _planned_columns(item)
-            values[:, columns] = np.where(known, done.reshape(len(values), -1), np.nan)
+            values[:, columns] = np.where(known, done.reshape(len(values), len(columns)), np.nan)
 
 
 class Operated(NamedTuple):

@@ -97,7 +97,7 @@ def treatment_options(evidence: CauseEvidence, followup: FollowUp) -> TreatmentO
     is_meant = meant_causes(situation.likelihoods)
     red_flags = tuple(flag_names_at_followup(followup))
     standing = np.stack([_standing(option, facts, situation, confirmed, holds, is_meant) for option in options], axis=1)
-    is_stopped = np.array([bool(flags) for flags in red_flags])[:, None] & (standing != Standing.NOT_MEANT)
+    is_stopped = np.array(red_flags, dtype=bool)[:, None] & (standing != Standing.NOT_MEANT)
     return TreatmentOptions(
         options=options,
         standing=np.where(is_stopped, Standing.STOPPED, standing).astype(np.int8),

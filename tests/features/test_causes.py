@@ -31,6 +31,7 @@ from features.causes import (
 from features.errors import ParamsError
 from features.followup import FollowUp
 from features.mimic_tables import LR_CAPS, mimic_facts
+from features.treatment_options import all_options, treatment_options
 
 PARAMS = CauseParams()
 N_FINDINGS = len(cause_findings())
@@ -97,6 +98,14 @@ def test_a_case_alone_is_judged_as_among_others(invented, judged, params):
         np.testing.assert_array_equal(alone.states[0], judged.states[place])
         np.testing.assert_allclose(alone.log_odds[0], judged.log_odds[place], atol=1e-12)
         np.testing.assert_array_equal(alone.rank[0], judged.rank[place])
+
+
+@pytest.mark.parametrize("nobody", [FollowUp(pd.DataFrame({"followup_nrs_leg": []})), FollowUp.of_records([])])
+def test_of_no_case_there_is_evidence_of_no_case(nobody, params):
+    judged = cause_evidence(nobody, PARAMS, params)
+    assert judged.points.shape == (0, len(CAUSES), N_FINDINGS)
+    assert judged.likelihood.shape == judged.rank.shape == (0, len(CAUSES))
+    assert treatment_options(judged, nobody).standing.shape == (0, len(all_options()))
 
 
 def test_left_and_right_are_judged_alike(invented, judged, params, mirror_cases):
