@@ -190,7 +190,8 @@ def _course(material: Material, limits: Limits) -> dict[str, Found]:
     tempo, trigger = ask("return_tempo"), ask("return_trigger")
     relief, interval = ask("initial_relief_percent"), ask("pain_free_interval_months")
     by_tempo = known(tempo == tempo, tempo == _code("return_tempo", "never_better"))
-    never = np.where(tempo == tempo, by_tempo, known(relief == relief, relief < limits["never_better"]))
+    by_relief = np.where(interval > 0, 0.0, known(relief == relief, relief < limits["never_better"]))
+    never = np.where(tempo == tempo, by_tempo, by_relief)
     # An interval, a tempo and a trigger say something of a pain that came back.
     months = np.where((never == 0) & (interval > 0), interval, np.nan)
     tempo, trigger = np.where(never == 1, np.nan, tempo), np.where(never == 1, np.nan, trigger)
