@@ -385,6 +385,13 @@ def _pregnant(situation: Situation) -> Floats:
     return np.where(np.isnan(stated) & cannot, 0.0, stated)[:, None, None]
 
 
+def _earlier_fusion(situation: Situation) -> Floats:
+    """As recorded; where it is not, 0 for somebody who was never operated on before."""
+    followup = situation.followup
+    stated, is_first = followup.variable("has_earlier_fusion"), followup.variable("earlier_lumbar_operations") == 0
+    return np.where(np.isnan(stated) & is_first, 0.0, stated)[:, None, None]
+
+
 def _site_seen(situation: Situation) -> Floats:
     seen = situation.followup.grid("followup_operated_site", "level", "side")
     return _most(_most(seen, axis=1), axis=2)
@@ -420,8 +427,9 @@ TERMS: Mapping[str, Term] = {
     "slip_growth": Term("slip grown since the operation, grades", (-4, 4), _slip_growth),
     "sacroiliac_tests": Term("sacroiliac provocation tests positive", (0, 6), _sacroiliac_tests),
     "is_or_may_be_pregnant": Term("pregnant", YES_NO, _pregnant),
+    "was_fused_before": Term("an earlier lumbar fusion", YES_NO, _earlier_fusion),
 }
 """What conditions can name beside the variables of the dictionary."""
-ASKED = ("is_or_may_be_pregnant",)
+ASKED = ("is_or_may_be_pregnant", "was_fused_before")
 ASKED_FORMS = ("patient", "follow-up work-up")
 """What one asks a person: some of the terms, and forms of the record."""

@@ -370,6 +370,21 @@ def test_what_nobody_asked_is_asked_before_and_pregnancy_of_nobody_who_cannot_be
     assert "pregnant" not in plan_for(**HERNIATED, is_pregnant=0.0).ask_first
 
 
+@pytest.mark.parametrize(
+    ("before", "is_asked"),
+    [
+        ({}, True),
+        ({"earlier_lumbar_operations": 1.0}, True),
+        ({"earlier_lumbar_operations": 0.0}, False),
+        ({"has_earlier_fusion": 0.0, "earlier_lumbar_operations": 1.0}, False),
+    ],
+)
+def test_an_earlier_fusion_is_asked_about_unless_there_was_no_operation(before, is_asked):
+    plan = plan_for(**(HERNIATED | {"followup_nrs_back": 6.0} | before))
+    assert "manual_therapy" in {step.treatment for step in plan.for_everybody.steps}
+    assert ("an earlier lumbar fusion" in plan.ask_first) == is_asked
+
+
 def test_red_flags_that_nobody_asked_about_are_named_first():
     plan = plan_for(**HERNIATED, followup_has_saddle_numbness=0.0)
     assert "saddle numbness" not in plan.not_asked
