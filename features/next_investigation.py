@@ -210,8 +210,8 @@ def _left_in_words(worth: Worth, place: int, one: Investigation) -> str:
     left = own[worth.is_open[place, own]]
     if one.kind in ONE_ACT or len(left) == len(own):
         return ""
-    names = [cause_findings()[at].label.split(" (")[0] for at in left[:LEFT_NAMED]]
-    return f" Left of it: {'; '.join(names)}{'; and more' if len(left) > LEFT_NAMED else ''}."
+    names = list(dict.fromkeys(cause_findings()[at].sought for at in left))
+    return f" Left of it: {'; '.join(names[:LEFT_NAMED])}{'; and more' if len(names) > LEFT_NAMED else ''}."
 
 
 def red_flags_not_asked(followup: FollowUp, place: int) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -21,11 +20,6 @@ from models.screening import number
 
 PIECES = 4
 """Findings for and against a cause that a line tells; the answer holds all."""
-VALUE = re.compile(
-    r" (\([^({]*|of |by |after )?\{value[^}]*\}"
-    r"( mm| months free of it| months| %| mg/l| mm/h| of 10| of both drawings)?\)?"
-)
-"""The number in the words of a finding, with its unit."""
 TOLD = ("likely", "possible")
 """Words of likelihood from which a cause is told with its evidence."""
 
@@ -171,7 +165,7 @@ def _cause(found: CauseEvidence, place: int, at: int, likelihood: str, not_sough
         "prior_log_odds": float(found.prior[place, at]),
         "for": [piece for piece in pieces if piece["points"] > 0],
         "against": [piece for piece in pieces if piece["points"] < 0],
-        "not_sought": [_unsought(finding) for finding in not_sought],
+        "not_sought": _unsought(not_sought),
     }
 
 
@@ -180,24 +174,13 @@ def _piece(found: CauseEvidence, place: int, finding: int, points: float) -> dic
     return {"finding": name, "label": finding_words(found, place, name), "points": points}
 
 
-def _unsought(finding: int) -> dict[str, str]:
-    fact = cause_findings()[finding]
-    return {
-        "finding": fact.name,
-        "label": plain_label(fact.label),
-        "investigation": investigation_labels()[fact.investigation],
-    }
-
-
-def plain_label(label: str) -> str:
-    """The words of a finding without the number behind it.
-
-    >>> plain_label("CRP raised ({value:g} mg/l)"), plain_label("moves by {value:g} mm on flexion and extension")
-    ('CRP raised', 'moves on flexion and extension')
-    >>> plain_label("the pain came back within weeks ({value:g} months free of it)")
-    'the pain came back within weeks'
-    """
-    return VALUE.sub("", label)
+def _unsought(findings: Sequence[int]) -> list[dict[str, str]]:
+    """What there is to ask or to look at, each once: one question may bring several findings to light."""
+    told: dict[str, dict[str, str]] = {}
+    for fact in (cause_findings()[finding] for finding in findings):
+        investigation = investigation_labels()[fact.investigation]
+        told.setdefault(fact.sought, {"finding": fact.name, "label": fact.sought, "investigation": investigation})
+    return list(told.values())
 
 
 def telling(params: CauseParams) -> list[list[int]]:

@@ -282,7 +282,8 @@ def test_an_advice_says_what_it_shows_what_it_would_move_and_what_is_left():
     texts = {one.investigation: one.text for one in ranked_investigations(worth, most=30)}
     assert texts["contrast_mri"].startswith("MRI with contrast: shows scar or disc at the operated site.")
     assert "epidural fibrosis" in texts["contrast_mri"]
-    assert "Left of it:" in texts["history"]
+    asked = "how the pain came back, suddenly or gradually; a strain at the return; a fall at the return; whether it is"
+    assert f"Left of it: {asked} the same pain or another; and more." in texts["history"]
     assert "Left of it:" not in texts["contrast_mri"]
 
 

@@ -145,6 +145,16 @@ def test_a_page_can_be_made_again_from_what_was_recorded(finder):
     assert workup_page(json.loads(json.dumps(answer)), "again") == workup_page(answer, "again")
 
 
+def test_what_was_not_sought_is_told_as_there_is_to_ask_it_and_once(finder):
+    for answer in finder.answers([*as_records(CASES.drop(columns="case_id")), {"operation_date": "2024-01-10"}]):
+        assert "{" not in " ".join(answer["story"])
+        for cause in answer["causes"]:
+            labels = [one["label"] for one in cause["not_sought"]]
+            assert len(labels) == len(set(labels))
+    asked = {one["label"] for cause in answer["causes"] for one in cause["not_sought"]}
+    assert {"crossed straight leg raise", "how long the pain was gone", "CRP and ESR together"} <= asked
+
+
 def test_a_file_is_checked_for_a_work_up(tmp_path):
     file = tmp_path / "cases.csv"
     CASES.to_csv(file, index=False)
