@@ -73,7 +73,7 @@ class Confirming:
     where: tuple[str, ...]
     """The levels and sides at which it is."""
     investigation: str
-    """What would show it; empty for none."""
+    """What would show it; empty for nothing, as where it was looked for and is not so."""
     withheld: tuple[str, ...]
     """Why that investigation is not to be done, where the record forbids it."""
     opens: tuple[str, ...]
@@ -261,13 +261,14 @@ def _confirming(options: TreatmentOptions, place: int, treatments: Sequence[Trea
 def _shown(options: TreatmentOptions, place: int, confirmation: Confirmation, opens: list[str]) -> Confirming:
     verdict = options.confirmed[confirmation.name]
     labels = {one.name: one.label for one in investigations()}
-    rows = [row for row in withholding_rows(confirmation.investigation) if options.holds[place, row]]
+    able = confirmation.investigations if verdict.may_hold[place].any() else ()
+    rows = [row for name in able for row in withholding_rows(name) if options.holds[place, row]]
     return Confirming(
         confirmation=confirmation.name,
         label=confirmation.label,
         is_shown=bool(verdict.holds[place].any()),
         where=places_in_words(verdict.holds[place]),
-        investigation=labels.get(confirmation.investigation, ""),
+        investigation="; ".join(labels[name] for name in able),
         withheld=_reasons(rows),
         opens=tuple(opens),
         source=confirmation.source,

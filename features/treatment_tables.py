@@ -96,8 +96,8 @@ class Confirmation(NamedTuple):
     name: str
     label: str
     ways: tuple[Clauses, ...]
-    investigation: str
-    """What shows it; empty for what is a treatment itself."""
+    investigations: tuple[str, ...]
+    """What shows it, all of them together; none for what is a treatment itself."""
     source: str
     status: str
 
@@ -245,7 +245,7 @@ def _confirmations(table: pd.DataFrame) -> dict[str, Confirmation]:
         name, clauses = row["confirmation"], _clauses(row["all_of"])
         earlier = made[name].ways if name in made else ()
         made[name] = Confirmation(
-            name, row["label"], (*earlier, clauses), row["investigation"], row["source"], row["status"]
+            name, row["label"], (*earlier, clauses), _parts(row["investigation"]), row["source"], row["status"]
         )
     return made
 
@@ -319,8 +319,9 @@ def confirmation_problems(tables: Mapping[str, pd.DataFrame], investigations: pd
     said = table.groupby("confirmation")[["label", "investigation", "source"]].nunique(dropna=False)
     two = said.index[(said > 1).any(axis=1)]
     used = set(tables["treatments"]["needs"].dropna())
+    shown_by = table.assign(investigation=table["investigation"].str.split("+")).explode("investigation")
     problems = [
-        *unknown_words(table, "investigation", list(investigations["investigation"])),
+        *unknown_words(shown_by, "investigation", list(investigations["investigation"])),
         *(f"{name} has more than one label, investigation or source." for name in two),
         *(f"{name} confirms nothing that treatments need." for name in said.index if name not in used),
     ]

@@ -190,7 +190,8 @@ def shows_lesion(cases: pd.DataFrame, treatment: str) -> pd.Series:
                 "adjacent_surgery": beside & hurts & (narrow | disc | (shown["slip"] >= 1)),
                 "stabilisation": next_to & moves,
                 "revision_fusion": fused[level] & (shown["fusion"] == 0) & (cases["followup_crp_mg_l"] <= 10),
-                "implant_revision": (cases["followup_hardware_fault"] >= 1) & (cases["followup_crp_mg_l"] <= 10),
+                "implant_revision": (cases["followup_hardware_fault"] >= 1)
+                & ((cases["followup_crp_mg_l"] <= 10) | (FollowUp(cases).months_since <= 1.5)),
             }
             found |= at[treatment]
     return found
@@ -343,6 +344,48 @@ def test_a_year_and_a_half_after_the_operation_an_extrusion_needs_no_contrast():
     late = {"followup_enhancement_l4_l5_left": None, "followup_contrast": None, "workup_date": "2026-01-10"}
     plan = plan_for(**(HERNIATED | late))
     assert "revision_discectomy" in steps_for(plan, "recurrent_herniation")
+
+
+SCREW = {
+    "operation_date": "2024-01-10",
+    "workup_date": "2024-01-31",
+    "performed_procedure": "decompression_and_fusion",
+    "operated_fusion_l4_l5": 1.0,
+    "followup_hardware_fault": 1.0,
+    "return_tempo": "never_better",
+    "pain_compared": "other",
+    "followup_nrs_leg": 9.0,
+    "followup_pain_lateral_leg_left": 8.0,
+}
+"""New leg pain on waking, and CT shows a screw in the wrong place."""
+
+
+@pytest.mark.parametrize(
+    ("change", "is_offered"),
+    [
+        ({}, True),
+        ({"followup_crp_mg_l": 60.0}, False),
+        ({"workup_date": "2024-06-10"}, False),
+        ({"workup_date": "2024-06-10", "followup_crp_mg_l": 4.0}, True),
+        ({"followup_hardware_fault": None}, False),
+    ],
+)
+def test_a_screw_in_the_wrong_place_is_revised_early_and_a_loose_one_once_blood_is_normal(change, is_offered):
+    assert ("implant_revision" in steps_for(plan_for(**(SCREW | change)), "hardware")) == is_offered
+
+
+def test_what_would_show_a_lesion_is_named_until_it_was_looked_for_and_is_not_there():
+    def shown_by(**change):
+        plan = plan_for(**(HERNIATED | change))
+        parts = {one.confirmation: one for part in plan.generators for one in part.confirming}
+        return parts["herniation_confirmed"].investigation
+
+    assert shown_by(followup_enhancement_l4_l5_left=None) == "MRI with contrast"
+    scar = {f"followup_enhancement_{level}_{side}": 2.0 for level in LEVELS for side in SIDES}
+    assert shown_by(**scar, followup_retained_fragment_l4_l5_left=0.0) == ""
+    late = {"workup_date": "2025-06-10", "followup_crp_mg_l": None}
+    waiting = [one for part in plan_for(**(SCREW | late)).generators for one in part.confirming if not one.is_shown]
+    assert "CT; CRP and ESR" in {one.investigation for one in waiting}
 
 
 def test_scar_shows_the_rule_against_reoperation():
