@@ -29,7 +29,7 @@ from features.treatment_tables import EVERYBODY, TIERS, Confirmation, Goal, Trea
 
 Bools = NDArray[np.bool_]
 
-LAST = max(TIERS)
+AT_ONCE, LAST = min(TIERS), max(TIERS)
 STOP_AND_REFER = "Stop here and refer. No other treatment before this is settled."
 
 
@@ -100,6 +100,11 @@ class GeneratorPlan:
     as_above: tuple[str, ...]
     """Offered already for an earlier cause: treatments by label."""
 
+    @property
+    def is_urgent(self) -> bool:
+        """Something is to be done at once."""
+        return any(step.tier == AT_ONCE for step in self.steps)
+
 
 @dataclass(frozen=True)
 class TreatmentPlan:
@@ -120,6 +125,13 @@ class TreatmentPlan:
     goals: tuple[str, ...]
     """All goals of the treatments offered, each once."""
     notes: tuple[str, ...]
+
+    @property
+    def parts(self) -> tuple[GeneratorPlan, ...]:
+        """What is urgent, what is for everybody, then the other causes: as a person reads them."""
+        everybody = () if self.for_everybody is None else (self.for_everybody,)
+        urgent = tuple(part for part in self.generators if part.is_urgent)
+        return (*urgent, *everybody, *(part for part in self.generators if not part.is_urgent))
 
     def as_plain(self) -> dict[str, Any]:
         """The same in the types of JSON."""
@@ -172,7 +184,7 @@ def planned_causes(options: TreatmentOptions, place: int) -> list[str]:
 def is_urgent(cause: str) -> bool:
     """Whether something is to be done about a cause at once."""
     facts = treatment_facts()
-    return facts.of_generator(facts.generator_of[cause])[0].tier == 0
+    return facts.of_generator(facts.generator_of[cause])[0].tier == AT_ONCE
 
 
 def _generator_plan(options: TreatmentOptions, place: int, cause: str, told: set[str]) -> GeneratorPlan:
@@ -335,7 +347,7 @@ def plan_lines(plan: TreatmentPlan) -> list[str]:
     lines = [f"Ask about red flags first, since nobody has: {'; '.join(plan.not_asked)}."] if plan.not_asked else []
     lines += [f"Ask before any of these: {'; '.join(plan.ask_first)}."] if plan.ask_first else []
     lines += [f"Goals, by the change that counts: {'; '.join(plan.goals)}."] if plan.goals else []
-    for part in ([plan.for_everybody] if plan.for_everybody else []) + list(plan.generators):
+    for part in plan.parts:
         lines += [line for line in _lines_of(part) if line not in lines]
     lines += ["At last"] if plan.at_last else []
     return [*lines, *(f"  {_step_in_words(step)}" for step in plan.at_last), *plan.notes]
@@ -354,7 +366,7 @@ def _lines_of(part: GeneratorPlan) -> list[str]:
             how = f"; {one.investigation}" if one.investigation else ""
             withheld = f", but {'; '.join(one.withheld)}" if one.withheld else ""
             lines.append(f"  Not before it is shown ({_lowered(one.label)}{how}{withheld}): {'; '.join(opened)}.")
-    lines += [f"  {'; '.join(one.because).capitalize()}." for one in part.tried]
+    lines += [f"  {reason.capitalize()}." for reason in dict.fromkeys(r for one in part.tried for r in one.because)]
     return lines + [f"  Withheld: {one.label} ({'; '.join(one.because)})." for one in part.withheld]
 
 

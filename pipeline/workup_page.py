@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
+from features.treatment_plan import AT_ONCE
 from models.body_figure import body_figure
 from models.course_figure import course_figure
 from models.screening import picture_of
@@ -62,15 +64,22 @@ class Later(NamedTuple):
 
 
 def _parts(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the plan holds for everybody and for each likely or possible cause; nothing is said twice."""
+    """What the plan holds for each cause that is urgent, for everybody, and for each other; nothing is said twice."""
     told: list[Later] = []
     parts = []
-    for part in [*([plan["for_everybody"]] if plan["for_everybody"] else []), *plan["generators"]]:
+    for part in _in_order(plan):
         later = [one for one in _later(part) if one not in told]
         told += later
         shown = [one for one in part["confirming"] if one["is_shown"]]
         parts.append({**part, "shown": shown, "later": later})
     return [part for part in parts if any(part[name] for name in ("rules", "shown", "steps", "as_above", "later"))]
+
+
+def _in_order(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """As `TreatmentPlan.parts`."""
+    is_urgent = [any(step["tier"] == AT_ONCE for step in part["steps"]) for part in plan["generators"]]
+    urgent, others = (list(compress(plan["generators"], kept)) for kept in (is_urgent, [not one for one in is_urgent]))
+    return [*urgent, *([plan["for_everybody"]] if plan["for_everybody"] else []), *others]
 
 
 def _later(part: Mapping[str, Any]) -> list[Later]:

@@ -98,6 +98,8 @@ def test_a_work_up_is_entered_by_clicking_and_answered(screen_page):
     shown = "all => all.map(one => one.dataset.cause)"
     assert page.eval_on_selector_all(".cause", shown) == causes
     assert page.evaluate("document.activeElement.tagName") == "H1"
+    parts = page.eval_on_selector_all(".generator > h3", "all => all.map(one => one.textContent)")
+    assert (parts[0], parts[-1]) == ("Whatever the cause", "At last")
     page.reload()  # the answer is told again from the record, under its own tab
     page.wait_for_selector("#answer-view h1")
     assert page.eval_on_selector_all(".cause", shown) == causes

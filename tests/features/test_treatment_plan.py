@@ -396,6 +396,13 @@ def test_scar_shows_the_rule_against_reoperation():
     assert "  Rule: No reoperation for scar alone." in plan_lines(plan)
 
 
+def test_what_was_done_already_is_said_once():
+    injured = {"has_root_injury": 1.0, "followup_neuropathic_quality_dn4": 8.0, "has_tried_neuropathic_drugs": 1.0}
+    empty = {name: 0.0 for name in HERNIATED if name.startswith(("followup_herniation", "followup_mass"))}
+    lines = plan_lines(plan_for(**(HERNIATED | injured | empty)))
+    assert len([line for line in lines if line.startswith("  Done already")]) == 1
+
+
 def test_what_is_withheld_says_why():
     plan = plan_for(**HERNIATED, has_bleeding_risk=1.0)
     withheld = {one.treatment: one.because for part in plan.generators for one in part.withheld}
@@ -460,6 +467,9 @@ def test_an_infection_comes_before_everything_and_bars_what_is_invasive():
     plan = plan_for(**infected)
     assert plan.generators[0].cause == "infection"
     assert plan.generators[0].steps[0].tier == 0
+    assert plan.parts[:2] == (plan.generators[0], plan.for_everybody)
+    lines = plan_lines(plan)
+    assert lines.index("Infection (likely)") < lines.index("Whatever the cause")
     every = [step for part in plan.generators for step in part.steps]
     invasive = {t.name for t in treatment_facts().treatments if set(t.tags) & set(INVASIVE_TAGS)}
     assert not invasive & {step.treatment for step in every}

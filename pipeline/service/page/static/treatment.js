@@ -7,12 +7,21 @@ const TIER_WORDS = ["at once", "first line", "second line", "third line", "last 
 
 /** The plan as sections; nothing where there is none. */
 export function planSections(plan) {
-  const parts = [plan.for_everybody, ...plan.generators].filter(Boolean);
+  const urgent = plan.generators.filter(isUrgent);
+  const parts = [...urgent, plan.for_everybody, ...plan.generators.filter((part) => !urgent.includes(part))].filter(Boolean);
   return [
     plan.not_asked.length ? h("p", { class: "notice ask-first" }, h("strong", {}, "Ask these red flags first: "), `${plan.not_asked.map(lowered).join("; ")}.`) : null,
-    h("div", { class: "generators" }, ...parts.map(generator)),
+    h("div", { class: "generators" }, ...parts.map(generator), atLast(plan.at_last)),
     ...plan.notes.map((words) => h("p", { class: "small plan-note" }, words)),
   ];
+}
+
+/** Something of it is to be done at once. */
+const isUrgent = (part) => part.steps.some((one) => one.tier === 0);
+
+/** What is for everybody when all else has not helped enough. */
+function atLast(steps) {
+  return steps.length ? h("section", { class: "generator is-any" }, h("h3", {}, "At last"), h("ol", { class: "plan-steps" }, ...steps.map(step))) : null;
 }
 
 function generator(part) {
