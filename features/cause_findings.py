@@ -261,11 +261,12 @@ def _drawing(material: Material, limits: Limits) -> dict[str, Found]:
         elsewhere = np.where(opened, 0.0, leg).sum(axis=1) / leg.sum(axis=1)
     elsewhere = np.where(opened.sum(axis=1) == 1, elsewhere, np.nan)
     is_syndrome = material.followup.variable("has_widespread_pain_syndrome") == 1
-    drawn_wide = compared(material.again.widespread_pain, limits["widespread_pain"])
+    wide = compared(material.again.widespread_pain, limits["widespread_pain"])
+    is_below = material.again.lesions.pain.sum(axis=1) > 0
     return {
         "drawing_as_before": Found(_as_before(common, limits["drawing_as_before"]), common),
         "leg_pain_other_side": Found(compared(elsewhere, limits["leg_pain_other_side"]), elsewhere),
-        "widespread_pain": Found(np.where(is_syndrome, 1.0, drawn_wide)),
+        "widespread_pain": Found(np.where(is_syndrome, 1.0, np.where(is_below, wide, wide * 0))),
         **_territories(now),
     }
 

@@ -303,6 +303,7 @@ L5_BEFORE = {
     "pain_lateral_leg_left": 7.0, "pain_foot_dorsum_left": 6.0, "pain_buttock_left": 4.0,
     "recess_stenosis_l4_l5_left": 3.0, "recess_stenosis_l2_l3_left": 1.0, "power_l5_left": 4.0,
 }  # fmt: skip
+NECK = {f"followup_pain_head_neck_{side}": 8.0 for side in SIDES}
 NOTHING_LEFT = {"followup_herniation_l5_s1_left": 0.0, "followup_recess_stenosis_l5_s1_right": 0.0}
 HIGHER = {"operated_decompression_l5_s1_left": 0.0, "operated_decompression_l2_l3_left": 1.0}
 S1_NOW = DISCECTOMY | LEFT_S1 | {"followup_reflex_s1_left": 0.0}
@@ -350,6 +351,8 @@ EXAMPLES = (
     ("widespread_pain", {"has_widespread_pain_syndrome": 1.0}, 1),
     ("widespread_pain", {"has_widespread_pain_syndrome": 0.0}, np.nan),
     ("widespread_pain", LEFT_S1, 0),
+    ("widespread_pain", LEFT_S1 | NECK, 1),
+    ("widespread_pain", NECK, 0),
     ("distress", {"catastrophising_pcs": 12.0, "has_depression_or_anxiety": 1.0}, 1),
     ("distress", {"catastrophising_pcs": 12.0}, 0),
     ("nerve_stretch", {"followup_slr_left": 0.0, "followup_femoral_stretch_right": 1.0}, 1),

@@ -396,6 +396,33 @@ def test_scar_shows_the_rule_against_reoperation():
     assert "  Rule: No reoperation for scar alone." in plan_lines(plan)
 
 
+@pytest.mark.parametrize(
+    ("scan", "is_offered"),
+    [
+        ({"followup_herniation_l4_l5_left": 2.0}, True),
+        ({"followup_herniation_l4_l5_left": 3.0}, False),
+        ({"followup_central_stenosis_l3_l4": 3.0}, False),
+        ({"followup_central_stenosis_l3_l4": 2.0}, True),
+    ],
+)
+def test_no_manipulation_over_a_large_herniation_or_a_very_narrow_canal(scan, is_offered):
+    sore = HERNIATED | {"followup_nrs_back": 6.0, "followup_herniation_l4_l5_left": 0.0}
+    plan = plan_for(**(sore | {"followup_mass_in_continuity_l4_l5_left": 0.0} | scan))
+    assert ("manual_therapy" in {step.treatment for step in plan.for_everybody.steps}) == is_offered
+
+
+def test_a_new_lesion_at_another_level_is_a_case_of_its_own():
+    elsewhere = {"operated_decompression_l4_l5_left": 0.0, "operated_decompression_l2_l3_left": 1.0}
+    asked = {"pain_compared": "other", "pain_free_interval_months": 30.0, "workup_date": "2027-01-10",
+             "followup_nrs_back": 6.0}  # fmt: skip
+    plan = plan_for(**(HERNIATED | elsewhere | asked))
+    assert [part.cause for part in plan.generators] == ["none_found"]
+    assert [rule.treatment for rule in plan.generators[0].rules] == ["no_operation_without_lesion", "new_lesion"]
+    healed = {name: 0.0 for name in HERNIATED if name.startswith(("followup_herniation", "followup_mass"))}
+    plan = plan_for(**(HERNIATED | elsewhere | asked | healed))
+    assert "new_lesion" not in [rule.treatment for rule in plan.generators[-1].rules]
+
+
 def test_what_was_done_already_is_said_once():
     injured = {"has_root_injury": 1.0, "followup_neuropathic_quality_dn4": 8.0, "has_tried_neuropathic_drugs": 1.0}
     empty = {name: 0.0 for name in HERNIATED if name.startswith(("followup_herniation", "followup_mass"))}
@@ -430,7 +457,7 @@ def test_what_nobody_asked_is_asked_before_and_pregnancy_of_nobody_who_cannot_be
     ],
 )
 def test_an_earlier_fusion_is_asked_about_unless_there_was_no_operation(before, is_asked):
-    plan = plan_for(**(HERNIATED | {"followup_nrs_back": 6.0} | before))
+    plan = plan_for(**(HERNIATED | {"followup_nrs_back": 6.0, "followup_herniation_l4_l5_left": 2.0} | before))
     assert "manual_therapy" in {step.treatment for step in plan.for_everybody.steps}
     assert ("an earlier lumbar fusion" in plan.ask_first) == is_asked
 
