@@ -175,7 +175,8 @@ def write_pages(path: Path, folder: Path, model: str | None, *, encoding: str, s
     """A page of HTML for each case, named for its case_id; each prints on one sheet."""
     cases = failed_cases(path, encoding=encoding, separator=separator)
     with loaded_finder(model) as finder:
-        for case_id, answer in zip(cases.index, finder.answers(as_records(cases)), strict=True):
+        answers = zip(cases.index, finder.answers(as_records(cases)), strict=True)
+        for case_id, answer in tqdm(answers, desc="pages", unit="page", total=len(cases), disable=None):
             write_text(workup_page(answer, str(case_id)), folder / f"{file_name(str(case_id))}.html")
     return f"{folder}: {len(cases)} pages, one a case. They show patients' values: for those entitled to look."
 

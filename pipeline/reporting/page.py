@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ def rendered(template: str, **content: Any) -> str:
     return environment().get_template(template).render(**content)
 
 
+@cache
 def environment() -> jinja2.Environment:
     """Templates with everything escaped; `picture` embeds a file, so that the page has no outside host."""
     made = jinja2.Environment(
