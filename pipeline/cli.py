@@ -139,14 +139,16 @@ def trace(case_id: str) -> None:
 
 @cli.command()
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--cases", default=100, show_default=True, help="How many planned operations to invent.")
+@click.option("--cases", default=100, show_default=True, help="How many to invent.")
 @click.option("--seed", default=123, show_default=True, help="Of the draw; the default holds a case worth explaining.")
-def example(out: Path, cases: int, seed: int) -> None:
-    """A CSV of invented planned operations, to try the other commands on."""
-    from pipeline.example import write_example
+@click.option("--failed", is_flag=True, help="Operations that failed and were worked up, for `backcast workup`.")
+def example(out: Path, cases: int, seed: int, failed: bool) -> None:
+    """A CSV of invented operations, to try the other commands on."""
+    from pipeline.example import write_example, write_failed_example
 
-    write_example(out, cases, seed)
-    click.echo(f"{out}: {cases} invented planned operations. Nobody is described.")
+    (write_failed_example if failed else write_example)(out, cases, seed)
+    what = "failed operations, worked up" if failed else "planned operations"
+    click.echo(f"{out}: {cases} invented {what}. Nobody is described.")
 
 
 @cli.command()

@@ -333,9 +333,9 @@ NO_TABLE = {
     ),
     "a bare comma in a number": (
         lambda cases: cases.to_csv(index=False).replace("\nC000003,", "\nC0,00003,").encode(),
-        "1 rows do not have",
+        "1 row does not have",
     ),
-    "a torn end": (lambda cases: cases.to_csv(index=False).encode()[:-200], "1 rows do not have"),
+    "a torn end": (lambda cases: cases.to_csv(index=False).encode()[:-200], "1 row does not have"),
 }
 
 
@@ -430,6 +430,12 @@ def test_an_example_that_cannot_be_drawn_is_refused(backcast, elsewhere, option,
 def test_an_example_is_fit_for_a_prediction(backcast):
     assert backcast("example", "cases.csv", "--cases", "30").status == 0
     assert backcast("check", "cases.csv").status == 0
+
+
+def test_an_example_of_failed_operations_is_fit_for_a_work_up_and_names_no_cause(backcast):
+    assert backcast("example", "failed.csv", "--failed", "--cases", "30").status == 0
+    assert "30 cases" in backcast("check", "failed.csv", "--for", "workup").out
+    assert "adjudicated_cause" not in Path("failed.csv").read_text().splitlines()[0].split(",")
 
 
 def test_every_kind_of_error_has_a_status_of_its_own():
