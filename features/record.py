@@ -115,7 +115,7 @@ def wrong_columns(columns: Iterable[str], moment: Known, required: Collection[st
                     "later_variable",
                     name,
                     f"is known only at {MOMENTS[dictionary[name].known]}, after the question is asked",
-                    "Leave the column out: a prediction must not see it.",
+                    f"Leave the column out: a {'work-up' if moment == 'follow_up' else 'prediction'} must not see it.",
                 )
             )
     return problems

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ import pandas as pd
 from features.dictionary import load_dictionary
 from features.errors import ColumnsError, FileFormatError
 
+ENDINGS = (".csv", ".parquet")
+"""Of a table, by which its format is chosen."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Faults of the place that is written to, not of what is written."""
 SIGNATURES = {b"PK\x03\x04": "an Excel or zip file", b"PAR1": "a Parquet file", b"\x1f\x8b": "a gzip file"}
 
 
@@ -27,19 +32,28 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises
     ------
     FileFormatError
-        If nothing can be written there.
+        If nothing can be written there, or not all of it.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.touch()
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be written: {error.strerror}. Name another place.") from None
+        raise _unwritable(path, error) from None
     try:
         yield beside
         beside.replace(path)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise _unwritable(path, error) from None
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> FileFormatError:
+    why = os.strerror(error.errno or errno.EIO)
+    return FileFormatError(f"{path} cannot be written: {why}. Make room, or name another place.")
 
 
 def write_text(text: str, path: Path) -> None:
@@ -76,11 +90,30 @@ def read_table(path: Path) -> pd.DataFrame:
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """CSV or Parquet by the ending; the index is written when it has a name."""
     with written_whole(path) as beside:
-        keep = table.index.name is not None
-        if path.suffix == ".csv":
-            table.to_csv(beside, index=keep, lineterminator="\n")
-        else:
-            table.to_parquet(beside, index=keep, compression="zstd")
+        put_table(table, beside, path.suffix)
+
+
+def put_table(table: pd.DataFrame, beside: Path, ending: str) -> None:
+    """The same within `written_whole`, for what must go well before the file appears."""
+    keep = table.index.name is not None
+    if ending == ".csv":
+        table.to_csv(beside, index=keep, lineterminator="\n")
+    else:
+        table.to_parquet(beside, index=keep, compression="zstd")
+
+
+def refuse_out(out: Path, source: Path, endings: Sequence[str] = ENDINGS) -> None:
+    """Refuse a file for a table that would replace what it is made from, or whose ending promises another format.
+
+    Raises
+    ------
+    FileFormatError
+        With what to name in its place.
+    """
+    if out.resolve() == source.resolve():
+        raise FileFormatError(f"--out names {source} itself, which it would replace. Name another file.")
+    if out.suffix not in endings:
+        raise FileFormatError(f"--out {out} does not end in {' or '.join(endings)}. Name another file.")
 
 
 def read_cases(path: Path) -> pd.DataFrame:
@@ -186,11 +219,13 @@ def _refuse_uneven_rows(path: Path, text: str, separator: str) -> None:
     problems = []
     if uneven:
         problems.append(
-            f"{len(uneven)} rows do not have the {len(header)} values that the header names ({_first(uneven)}). "
-            f"Quote values that hold a {separator!r}, and write decimals with a point."
+            f"{len(uneven)} {'rows do' if len(uneven) > 1 else 'row does'} not have the {len(header)} values that the "
+            f"header names ({_first(uneven)}). Quote values that hold a {separator!r}, and write decimals with a point."
         )
     if empty:
-        problems.append(f"{len(empty)} lines are empty ({_first(empty)}). Delete them.")
+        problems.append(
+            f"{len(empty)} {'lines are' if len(empty) > 1 else 'line is'} empty ({_first(empty)}). Delete them."
+        )
     if problems:
         raise FileFormatError(f"{path}: {' '.join(problems)}")
 

@@ -19,13 +19,12 @@ import pyarrow.parquet
 import yaml
 
 from features.errors import FileFormatError, ParamsError
-from pipeline.files import written_whole
+from pipeline.files import ENDINGS, written_whole
 from pipeline.params import load_params
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import BLOCK_CASES, registry_blocks
 
 FIELDS = tuple(field.name for field in fields(RegistryParams))
-ENDINGS = (".csv", ".parquet")
 ROW_GROUP = BLOCK_CASES
 """Rows that a Parquet file keeps together; fixed, so that equal registries are equal files."""
 

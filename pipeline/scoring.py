@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from features.builders import Sources, build_features, sources_of_pain
-from features.errors import BundleError, CaseNotFoundError, FileFormatError, TrackingError
+from features.errors import BundleError, CaseNotFoundError, TrackingError
 from features.findings import Findings
 from features.outcomes import outcome_names
 from features.record import refuse_problems
@@ -28,7 +28,7 @@ from models.predictor import Explained, RiskPredictor, input_keys
 from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
 from pipeline import tracking
-from pipeline.files import write_text, written_whole
+from pipeline.files import put_table, refuse_out, write_text, written_whole
 from pipeline.intake import checked_records
 from pipeline.params import IngestParams
 
@@ -150,31 +150,37 @@ def batch_table(keys: pd.Series, explained: Explained, outcome: str) -> pd.DataF
 
 def score_file(path: Path, out: Path, names: Sequence[str], *, encoding: str, separator: str) -> str:
     """Score every case of a file under every model, write the table, log it, and say what was done."""
-    if out.resolve() == path.resolve():
-        raise FileFormatError(f"--out names {path} itself, which it would replace. Name another file.")
+    refuse_out(out, path, (".parquet",))
     cases = planned_cases(path, encoding=encoding, separator=separator)
-    with written_whole(out) as beside, loaded_models(names) as models:
-        tables = []
-        features = {}
-        for model in models:
-            params = model.predictor.builder_params
-            known = str(params)
-            if known not in features:
-                features[known] = build_features(cases, params)
-            explained = explained_in_slices(model, cases, features[known])
-            keys = input_keys(cases, model.predictor.sha256)
-            tables.append(batch_table(keys, explained, model.predictor.bundle.outcome))
-        table = _joined(tables)
-        table.to_parquet(beside, index=False, compression="zstd")
+    with written_whole(out) as beside:
+        with loaded_models(names) as models:
+            table = _scored(cases, models)
+        put_table(table, beside, out.suffix)
         origins = {model.predictor.bundle.provenance for model in models}
-        run_id = tracking.log_batch(
-            table,
-            models={model.predictor.bundle.outcome: model.uri for model in models},
-            input_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            n_cases=len(cases),
-            provenance="virtual" if "virtual" in origins else "registry",
-        )
+        with tracking.store():
+            run_id = tracking.log_batch(
+                table,
+                models={model.predictor.bundle.outcome: model.uri for model in models},
+                input_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+                n_cases=len(cases),
+                provenance="virtual" if "virtual" in origins else "registry",
+            )
     return _summary(cases, table, models, out, run_id)
+
+
+def _scored(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> pd.DataFrame:
+    """The table of all cases under all models; features are built once for models that build them alike."""
+    tables = []
+    features: dict[str, pd.DataFrame] = {}
+    for model in models:
+        params = model.predictor.builder_params
+        known = str(params)
+        if known not in features:
+            features[known] = build_features(cases, params)
+        explained = explained_in_slices(model, cases, features[known])
+        keys = input_keys(cases, model.predictor.sha256)
+        tables.append(batch_table(keys, explained, model.predictor.bundle.outcome))
+    return _joined(tables)
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -17,14 +17,14 @@ from tqdm import tqdm
 
 from features.axes import CAUSES
 from features.causes import CauseEvidence, flag_names_at_followup
-from features.errors import CaseNotFoundError, FileFormatError, TrackingError
+from features.errors import CaseNotFoundError, TrackingError
 from features.followup import FollowUp
 from features.record import refuse_problems
 from models.cause_model import CauseModel
 from models.predictor import input_keys
 from models.workup import IS_NOT, CauseFinder
 from pipeline import tracking
-from pipeline.files import write_table, write_text
+from pipeline.files import put_table, refuse_out, write_text, written_whole
 from pipeline.intake import checked_records
 from pipeline.models_to_serve import REGISTERED
 from pipeline.params import IngestParams
@@ -75,22 +75,23 @@ def loaded_finder(name: str | None) -> Iterator[CauseFinder]:
 
 def work_up_file(path: Path, out: Path, model: str | None, *, encoding: str, separator: str) -> str:
     """Judge every case of a file, write the table, log it, and say what was done."""
-    if out.resolve() == path.resolve():
-        raise FileFormatError(f"--out names {path} itself, which it would replace. Name another file.")
+    refuse_out(out, path)
     cases = failed_cases(path, encoding=encoding, separator=separator)
-    with loaded_finder(model) as finder:
-        table = causes_table(cases, finder.model)
-        write_table(table, out)
+    with written_whole(out) as beside:
+        with loaded_finder(model) as finder:
+            table = causes_table(cases, finder.model)
+        put_table(table, beside, out.suffix)
         first = Counter(table.loc[table["rank"] == 1, "cause"])
         flagged = int((table["red_flags"] != "").sum())
-        run_id = tracking.log_workups(
-            table,
-            uri=finder.uri,
-            model_sha256=finder.model.sha256,
-            input_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            first=first,
-            flagged=flagged,
-        )
+        with tracking.store():
+            run_id = tracking.log_workups(
+                table,
+                uri=finder.uri,
+                model_sha256=finder.model.sha256,
+                input_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+                first=first,
+                flagged=flagged,
+            )
     labels = {cause.name: cause.label for cause in finder.model.causes}
     lines = [f"{len(cases)} cases under {finder.uri}, in {out}; logged in MLflow as run {run_id}."]
     lines += [f"  {labels[cause]:34} first in {count}" for cause, count in first.most_common()]

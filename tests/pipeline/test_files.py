@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 
@@ -44,6 +45,20 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
         half_written(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_or_failing_disk_is_a_message_and_leaves_nothing(tmp_path, number):
+    path = tmp_path / "folder" / "table.csv"
+    with pytest.raises(FileFormatError, match=r"table\.csv cannot be written: .*\. Make room, or name another place"):
+        torn_by(number, path)
+    assert list(path.parent.iterdir()) == []
+
+
+def torn_by(number, path):
+    with written_whole(path) as beside:
+        beside.write_text("half")
+        raise OSError(number, "as the disk says")
 
 
 def test_nothing_is_at_the_target_until_all_is_written(tmp_path):
@@ -173,10 +188,10 @@ def test_an_absent_file_and_a_folder_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("C1,1,2\nC2,1,2,3\n", r"1 rows do not have the 3 values that the header names \(line 3\)"),
-        ("C1,1\nC2,1,2\n", r"1 rows do not have the 3 values that the header names \(line 2\)"),
-        ("C1,1,2\n\nC2,1,2\n", r"1 lines are empty \(line 3\)\. Delete them"),
-        ("C1,1\n\nC2,1\n", r"2 rows do not .*\(line 2, 4\).* 1 lines are empty \(line 3\)"),
+        ("C1,1,2\nC2,1,2,3\n", r"1 row does not have the 3 values that the header names \(line 3\)"),
+        ("C1,1\nC2,1,2\n", r"1 row does not have the 3 values that the header names \(line 2\)"),
+        ("C1,1,2\n\nC2,1,2\n", r"1 line is empty \(line 3\)\. Delete"),
+        ("C1,1\n\nC2,1\n", r"2 rows do not .*\(line 2, 4\).* 1 line is empty \(line 3\)"),
         ('C1,"1,2\nC2,1,2\n', r"a value of line 2 runs over the end of the line\. Close its quote"),
         ('C1,1,2\nC2,"1\n",2\n', r"a value of line 3 runs over the end of the line"),
         ('C1,"' + 70_000 * "1,", r"do not have|a value of line 2 runs over"),

@@ -17,6 +17,11 @@ def test_a_score_never_replaces_the_file_it_was_made_from(tmp_path):
     assert cases.read_text().startswith("case_id")
 
 
+def test_a_score_is_not_written_under_an_ending_that_promises_another_format(tmp_path):
+    with pytest.raises(FileFormatError, match=r"risks\.csv does not end in \.parquet"):
+        score_file(tmp_path / "cases.csv", tmp_path / "risks.csv", [], encoding="utf-8", separator=",")
+
+
 @pytest.mark.parametrize("case_id", ["../../evil", "a/b", "x" * 300, "Å 7", ""])
 def test_a_case_id_names_a_file_in_the_folder_and_nowhere_else(case_id):
     name = file_name(case_id)

@@ -11,7 +11,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from features.errors import BackcastError, CaseNotFoundError, TimingError, ValuesError
+from features.errors import (
+    BackcastError,
+    CaseNotFoundError,
+    FileFormatError,
+    TimingError,
+    TrackingError,
+    ValuesError,
+)
 from models.cause_model import CauseModel, write_cause_model
 from models.course_figure import course_figure
 from models.workup import CauseFinder
@@ -166,6 +173,20 @@ def test_a_file_is_checked_for_a_work_up(tmp_path):
 def checked(file) -> str:
     done = CliRunner().invoke(cli, ["check", str(file), "--for", "workup"])
     return done.output + str(done.exception or "")
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "words"),
+    [
+        ("causes.xlsx", FileFormatError, "causes.xlsx does not end in .csv or .parquet"),
+        ("cases.csv", FileFormatError, "which it would replace"),
+        ("causes.csv", TrackingError, "MLFLOW_TRACKING_URI names the store"),
+    ],
+)
+def test_a_table_that_cannot_be_kept_or_logged_is_not_left_behind(workup, tmp_path, out, error, words):
+    with pytest.raises(error, match=words):
+        workup("--out", out)
+    assert [path.name for path in tmp_path.iterdir()] == ["cases.csv"]
 
 
 def test_nothing_to_make_is_a_mistake_of_use(workup):
