@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.axes import SIDES
+from features.axes import LEG_REGIONS, SIDES
 from features.dictionary import COORDINATES, Dictionary, Known, Variable, load_dictionary
 from features.errors import BackcastError, ColumnsError, TimingError, ValuesError
 from features.knowledge_tables import knowledge_table
@@ -390,6 +390,8 @@ FUSING = ("decompression_and_fusion", "fusion", "disc_prosthesis")
 """Procedures that leave an implant or a fused level."""
 MUCH_RELIEF = 50
 """Per cent of relief at the start that contradicts a pain that was never better."""
+DRAWN_PAIN = 4
+"""Drawn pain of 10 that contradicts a score of 0."""
 DAYS_A_MONTH = 365.25 / 12
 INTERVAL_SLACK_MONTHS = 1
 """By which an interval remembered in whole months may exceed the time since the operation."""
@@ -430,7 +432,8 @@ def followup_cautions(cases: pd.DataFrame | Mapping[str, Any], first_row: int = 
     - what brought a pain back that was never better;
     - a mass in continuity with a disc at a place whose herniation is recorded as none;
     - a work-up after a reoperation, so that it is not plain which operation is meant;
-    - a state of fusion where it is not recorded whether anything was ever fused.
+    - a state of fusion where it is not recorded whether anything was ever fused;
+    - a score of leg pain of 0 beside leg pain that is drawn.
 
     Parameters as of `followup_problems`.
     """
@@ -492,6 +495,12 @@ class _Told:
 @cache
 def _names_of(*items: str) -> tuple[str, ...]:
     return tuple(variable.name for variable in load_dictionary().variables if variable.item in items)
+
+
+@cache
+def _leg_names() -> tuple[str, ...]:
+    """The drawing of the legs at the follow-up."""
+    return tuple(f"followup_pain_{region}_{side}" for region in LEG_REGIONS for side in SIDES)
 
 
 @cache
@@ -586,6 +595,15 @@ def _oddities(told: _Told) -> Iterable[Finding]:
     again = told.months("reoperation_date", "workup_date") > 0
     what = "lies after a reoperation, so that it is not plain which operation is meant"
     yield "workup_date", again, "after_reoperation", what, "Check which operation the work-up followed."
+    drawn = told.any_of(_leg_names(), lambda name: told.numbers(name) >= DRAWN_PAIN)
+    what = "is 0, though leg pain is drawn"
+    yield (
+        "followup_nrs_leg",
+        (told.numbers("followup_nrs_leg") == 0) & drawn,
+        "score_against_drawing",
+        what,
+        "Check both.",
+    )
     unsaid = ~_is_fused(told) & ~_was_never_fused(told)
     for name in _names_of("followup_fusion"):
         what = "is recorded, and not whether anything was fused"

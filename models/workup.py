@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from features.causes import CauseEvidence
+from features.axes import CAUSES, FLAGGED_MIMICS, LABELS
+from features.cause_tables import finding_places
+from features.causes import LIKELIHOODS, CauseEvidence
 from features.dictionary import load_dictionary
-from features.followup import FollowUp
+from features.followup import Bools, FollowUp
 from features.next_investigation import (
     Advised,
     Worth,
@@ -46,6 +48,12 @@ NAME = "backcast-cause"
 EARLY_MONTHS = 1.5
 LITTLE_SOUGHT = 0.25
 """Part of the findings below which it is said that little was sought."""
+HARDLY_ANY = 1.0
+"""Pain, of 10, up to which there is none to speak of."""
+ELSEWHERE = ("recurrent_herniation_other_side", "wrong_level_or_side", "adjacent_segment")
+"""Causes that lie at a site which was not operated on."""
+COVERED = "other_hip_disease"
+"""A flagged mimic that one of the causes names: the hip joint."""
 IS_NOT = (
     "This ranks what is known about causes; it was not fitted to patients, and gives no probability. It has not "
     "examined anybody: it does not replace the judgement of a surgeon, and is no order to operate again."
@@ -160,7 +168,7 @@ def _cautions(followup: FollowUp, found: CauseEvidence, place: int) -> list[Caut
         (
             sought.mean() < LITTLE_SOUGHT,
             "little_sought",
-            f"Of {len(sought)} findings only {sought.sum()} were sought: the order rests largely on how common each "
+            f"Little was sought, {sought.sum()} of {len(sought)} findings: the order rests largely on how common each "
             f"cause is.",
         ),
         (
@@ -188,5 +196,51 @@ def _cautions(followup: FollowUp, found: CauseEvidence, place: int) -> list[Caut
             "numbering_uncertain",
             "The numbering of the levels is in doubt: count them before anything is done at one.",
         ),
+        (
+            _has_no_pain(followup, place),
+            "no_pain_now",
+            "Hardly any pain of the back or the legs is recorded now: there is nothing whose cause could be found.",
+        ),
+        (
+            found.states[place, finding_places()["new_deficit"]] == 1,
+            "new_deficit",
+            "A root deficit is recorded that was not there before the operation: where it is recent, or grows, a "
+            "surgeon sees it now.",
+        ),
+        (
+            _is_source_unnamed(found, place),
+            "source_elsewhere",
+            "The best supported source now is at a site that was not operated on, and no cause that is likely or "
+            "possible names it: judge it as a new case, by the question before an operation.",
+        ),
+        *(
+            (
+                is_flagged,
+                "flagged_mimic",
+                f"By rule {LABELS[mimic]} is to be thought of, which is none of these causes.",
+            )
+            for mimic, is_flagged in zip(FLAGGED_MIMICS, _is_flagged(found, place), strict=True)
+            if mimic != COVERED
+        ),
     ]
     return [(code, text) for is_due, code, text in every if is_due]
+
+
+def _has_no_pain(followup: FollowUp, place: int) -> bool:
+    """Whether pain is recorded in any way, and all of it is next to none."""
+    scores = np.array([followup.variable(f"followup_nrs_{part}")[place] for part in ("leg", "back")])
+    drawn = followup.findings.pain[place].max() if followup.findings.has_drawing[place] else np.nan
+    felt = np.append(scores, drawn)
+    return bool((~np.isnan(felt)).any() and not (felt > HARDLY_ANY).any())
+
+
+def _is_source_unnamed(found: CauseEvidence, place: int) -> bool:
+    """Whether the source now was not operated on, and none of the causes that lie elsewhere is at least possible."""
+    likely_enough = found.likelihood_places[place] >= LIKELIHOODS.index("possible")
+    is_elsewhere = found.states[place, finding_places()["source_not_operated"]] == 1
+    return bool(is_elsewhere and not likely_enough[[CAUSES.index(cause) for cause in ELSEWHERE]].any())
+
+
+def _is_flagged(found: CauseEvidence, place: int) -> Bools:
+    """(n_flagged,): on either side."""
+    return np.asarray((found.sources.mimics.flags[place] == 1).any(axis=1))

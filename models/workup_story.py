@@ -26,6 +26,8 @@ TOLD = ("likely", "possible")
 
 FEW = 3.0
 """Months below which weeks matter."""
+MANY = 36.0
+"""Months from which years are said."""
 TRIGGERS = {"lifting_or_twisting": ", on lifting or twisting", "fall_or_accident": ", after a fall or accident"}
 
 
@@ -63,6 +65,9 @@ def course_words(course: Mapping[str, Any]) -> str:
     >>> course_words({"months_since_operation": 11.99, "initial_relief_percent": 80.0, "return_tempo": "gradual",
     ...               "pain_free_interval_months": 7.0, "return_trigger": "none"})
     'Operated on 12 months ago. At first the pain fell by 80 %; after 7 months it came back gradually.'
+    >>> course_words({"months_since_operation": 240.0, "initial_relief_percent": 90.0, "return_tempo": "gradual",
+    ...               "pain_free_interval_months": 222.0})
+    'Operated on 20 years ago. At first the pain fell by 90 %; after 18.5 years it came back gradually.'
     >>> course_words({"return_tempo": "never_better"})
     'How long ago the operation was is not recorded. The pain never got better.'
     """
@@ -76,6 +81,8 @@ def _ago(months: float) -> str:
 
 
 def _months(months: float) -> str:
+    if months >= MANY:
+        return f"{round(months / 12, 1):g} years"
     rounded = round(months, 1) if months < FEW else round(months)
     return f"{rounded:g} month{'s' if rounded != 1 else ''}"
 

@@ -597,6 +597,11 @@ def test_a_fusion_of_which_nothing_is_known_is_a_caution_and_no_contradiction():
             {"followup_mass_in_continuity_l4_l5_left": 1.0, "followup_herniation_l4_l5_left": 0.0},
         ),
         ("after_reoperation", "workup_date", {"reoperation_date": "2023-01-01", "workup_date": "2023-02-01"}),
+        (
+            "score_against_drawing",
+            "followup_nrs_leg",
+            {"followup_nrs_leg": 0.0, "followup_pain_lateral_leg_left": 4.0},
+        ),
     ],
 )
 def test_what_is_odd_and_may_be_so_is_a_caution(rule, column, odd):

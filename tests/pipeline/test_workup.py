@@ -162,6 +162,37 @@ def test_what_was_not_sought_is_told_as_there_is_to_ask_it_and_once(finder):
     assert {"crossed straight leg raise", "how long the pain was gone", "CRP and ESR together"} <= asked
 
 
+LEVEL_ABOVE = {"followup_herniation_l4_l5_left": 0.0, "followup_herniation_l3_l4_left": 3.0}
+ANOTHER = {f"followup_pain_{region}_left": 7.0 for region in ("anterior_thigh", "knee", "medial_leg")} | {
+    "pain_compared": "other",
+    "pain_free_interval_months": 11.0,
+}
+NEVER = {"return_tempo": "never_better", "initial_relief_percent": 0.0, "pain_free_interval_months": None}
+COURSE = {name: value for name, value in RECURRENCE.items() if name != "case_id"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "is_told"),
+    [
+        ({"followup_nrs_leg": 0.0, "followup_nrs_back": 1.0}, "no_pain_now", True),
+        ({"followup_nrs_leg": 0.0, "followup_pain_buttock_left": 5.0}, "no_pain_now", False),
+        ({"followup_nrs_leg": None}, "no_pain_now", False),
+        ({"followup_power_l5_left": 3.0, "power_l5_left": 5.0}, "new_deficit", True),
+        ({"followup_power_l5_left": 3.0, "power_l5_left": 3.0}, "new_deficit", False),
+        (LEVEL_ABOVE | ANOTHER, "source_elsewhere", True),
+        (LEVEL_ABOVE | ANOTHER | NEVER | {"pain_compared": "same"}, "source_elsewhere", False),
+        (ANOTHER, "source_elsewhere", False),
+        ({"has_polyneuropathy": 1.0}, "flagged_mimic", True),
+        ({"hip_osteoarthritis_grade_left": 4.0}, "flagged_mimic", False),
+        ({"followup_nrs_leg": 0.0, "followup_pain_lateral_leg_left": 8.0}, "score_against_drawing", True),
+        ({"followup_nrs_leg": 0.0, "followup_pain_low_back_left": 8.0}, "score_against_drawing", False),
+    ],
+)  # fmt: skip
+def test_what_makes_an_answer_less_sure_is_said(finder, changes, code, is_told):
+    (answer,) = finder.answers([COURSE | changes])
+    assert (code in {one["code"] for one in answer["cautions"]}) == is_told
+
+
 def test_a_file_is_checked_for_a_work_up(tmp_path):
     file = tmp_path / "cases.csv"
     CASES.to_csv(file, index=False)

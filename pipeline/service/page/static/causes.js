@@ -10,7 +10,7 @@ import { capital, signed } from "./words.js";
 
 const LIKELIHOODS = ["unlikely", "less likely", "possible", "likely"];
 const FIRST_OPEN = 1; // causes whose evidence is open from the start
-const LONG = 14; // lines of a plan from which paper takes a smaller type
+const LONG = 10; // lines of a plan from which paper takes a smaller type
 
 export function showCauses(view, answer, { caseId, back, startAgain }) {
   const isFlagged = answer.red_flags.length > 0;

@@ -21,7 +21,7 @@ const isUrgent = (part) => part.steps.some((one) => one.tier === 0);
 
 /** What is for everybody when all else has not helped enough. */
 function atLast(steps) {
-  return steps.length ? h("section", { class: "generator is-any" }, h("h3", {}, "At last"), h("ol", { class: "plan-steps" }, ...steps.map(step))) : null;
+  return steps.length ? h("section", { class: "generator is-any at-last" }, h("h3", {}, "At last"), h("ol", { class: "plan-steps" }, ...steps.map(step))) : null;
 }
 
 function generator(part) {
