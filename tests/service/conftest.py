@@ -36,7 +36,21 @@ from pipeline.service.app import create_app
 from pipeline.service.running import listening_at, server_config
 from pipeline.service.settings import Door, ServiceSettings
 
-OUTCOMES = ("failure_12m", "worse_12m")
+LEARNED = {
+    "failure_12m": ("logistic", {"C": 0.1}),
+    "worse_12m": (
+        "xgboost",
+        {
+            "max_depth": 2,
+            "n_rounds": 20,
+            "min_child_weight": 5.0,
+            "learning_rate": 0.1,
+            "reg_lambda": 1.0,
+            "colsample_bytree": 0.8,
+        },
+    ),
+}
+"""The learner of each outcome, with its setting."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -59,16 +73,15 @@ def invented() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, Path], ...]:
-    """A small model of each outcome, as a name and the folder of its bundle."""
+    """A small model of each outcome, a linear one and trees, as a name and the folder of its bundle."""
     made = invented()
     development = made.invented_development()
     predictors = [predictor(name) for name in development.X.columns]
-    learned = learn(development, "logistic", predictors, {"C": 0.1}, refits=4, seed=5)
-    bundle = made.made_bundle(learned, development)
     folder = tmp_path_factory.mktemp("bundles")
-    for outcome in OUTCOMES:
+    for outcome, (learner, setting) in LEARNED.items():
+        bundle = made.made_bundle(learn(development, learner, predictors, setting, refits=4, seed=5), development)
         write_bundle(dataclasses.replace(bundle, outcome=outcome), folder / outcome)
-    return tuple((f"models:/backcast-{outcome}/1", folder / outcome) for outcome in OUTCOMES)
+    return tuple((f"models:/backcast-{outcome}/1", folder / outcome) for outcome in LEARNED)
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def told(answer):
 
 
 def test_a_text_book_recurrence_is_ranked_first_and_recorded_as_it_was_answered(service):
-    answer = service.work_up({**RECURRENCE, "case_id": "Case-4711", "patient_id": "Patient-0815"}).json()
+    answer = service.work_up({**RECURRENCE, "case_id": "Case-QXZW", "patient_id": "Patient-WZXQ"}).json()
     assert [answer["causes"][0][name] for name in ("cause", "likelihood")] == ["recurrent_herniation", "likely"]
     assert answer["course"]["text"].startswith("Operated on 12 months ago. At first the pain fell by 80 %; after 7")
     assert answer["operated"] == dict.fromkeys(("intended", "noted", "seen"), "L4-L5 left")
@@ -69,7 +69,7 @@ def test_a_text_book_recurrence_is_ranked_first_and_recorded_as_it_was_answered(
     assert (kept.entry.kind, kept.entry.sha256) == ("prediction", answer["record_sha256"])
     days = ("operation_date", "workup_date")
     assert kept.content["inputs"] == {name: value for name, value in RECURRENCE.items() if name not in days}
-    assert not re.search("4711|0815|2024-01-10", json.dumps(kept.content))
+    assert not re.search("QXZW|WZXQ|2024-01-10", json.dumps(kept.content))
 
 
 def test_another_course_and_enhancement_make_another_cause_first(answering):
