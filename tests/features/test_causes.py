@@ -100,6 +100,11 @@ def test_a_case_alone_is_judged_as_among_others(invented, judged, params):
         np.testing.assert_array_equal(alone.rank[0], judged.rank[place])
 
 
+def test_the_order_of_columns_and_what_is_beside_them_say_nothing(invented, judged, params):
+    shuffled = invented[np.random.default_rng(5).permutation(invented.columns)].assign(hobby="chess")
+    np.testing.assert_array_equal(cause_evidence(FollowUp(shuffled), PARAMS, params).points, judged.points)
+
+
 @pytest.mark.parametrize("nobody", [FollowUp(pd.DataFrame({"followup_nrs_leg": []})), FollowUp.of_records([])])
 def test_of_no_case_there_is_evidence_of_no_case(nobody, params):
     judged = cause_evidence(nobody, PARAMS, params)
@@ -303,6 +308,7 @@ L5_BEFORE = {
     "pain_lateral_leg_left": 7.0, "pain_foot_dorsum_left": 6.0, "pain_buttock_left": 4.0,
     "recess_stenosis_l4_l5_left": 3.0, "recess_stenosis_l2_l3_left": 1.0, "power_l5_left": 4.0,
 }  # fmt: skip
+FUSION_ABOVE = {"performed_procedure": "fusion", "operated_fusion_l4_l5": 1.0}
 NECK = {f"followup_pain_head_neck_{side}": 8.0 for side in SIDES}
 NOTHING_LEFT = {"followup_herniation_l5_s1_left": 0.0, "followup_recess_stenosis_l5_s1_right": 0.0}
 HIGHER = {"operated_decompression_l5_s1_left": 0.0, "operated_decompression_l2_l3_left": 1.0}
@@ -421,6 +427,10 @@ EXAMPLES = (
     ("hip_territory", {"followup_pain_groin_right": 8.0, "followup_pain_anterior_thigh_right": 4.0}, 1),
     ("hip_territory", LEFT_S1, 0),
     ("adjacent_lesion", DISCECTOMY | {"followup_central_stenosis_l4_l5": 2.0}, np.nan),
+    ("adjacent_lesion", FUSION_ABOVE | {"followup_central_stenosis_l5_s1": 2.0}, 1),
+    ("adjacent_lesion", FUSION_ABOVE | {"followup_central_stenosis_l3_l4": 2.0}, 1),
+    ("adjacent_lesion", FUSION_ABOVE | {"followup_central_stenosis_l2_l3": 2.0}, np.nan),
+    ("adjacent_lesion", FUSION_ABOVE | FUSION | {"followup_central_stenosis_l5_s1": 2.0}, np.nan),
     ("discitis_signs", {"followup_discitis_signs_l2_l3": 1.0}, 1),
     ("retained_fragment_ct", DISCECTOMY | {"followup_retained_fragment_l5_s1_left": 1.0}, 1),
     ("bone_left", DECOMPRESSION | {"followup_bone_left_foramen_l4_l5_right": 1.0}, 1),
