@@ -245,7 +245,7 @@ def _field(variable: Variable, place: dict[str, str], tab: Tab) -> Field:
         label=variable.label,
         short=_without_places(variable),
         item=variable.item,
-        unit=variable.unit,
+        unit=variable.unit.replace("m2", "m²"),
         lower=float(variable.lower) if variable.type == "number" and variable.lower is not None else None,
         upper=variable.upper,
         options=tuple((_number(code), label) for code, label in variable.choices),

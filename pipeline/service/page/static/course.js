@@ -97,7 +97,7 @@ function frame(width, height, edge, span, mostTicks, isEndKnown) {
     s("path", { class: "course-operation", d: `M${zero} ${edge.top - 8}V${bottom}` }),
     s("text", { class: "course-note", x: zero + 5, y: edge.top - 8 }, "operation"),
     s("text", { class: "course-axis", x: (zero + width - edge.right) / 2, y: height - 6, "text-anchor": "middle" }, "months since the operation"),
-    s("text", { class: "course-axis", x: 2, y: edge.top - 8 }, "pain, %"),
+    s("text", { class: "course-axis", x: 8, y: edge.top - 8 }, "pain, %"),
     isEndKnown ? s("text", { class: "course-note", x: width - edge.right, y: edge.top - 8, "text-anchor": "end" }, "work-up") : null,
     isEndKnown ? s("path", { class: "course-operation", d: `M${width - edge.right} ${edge.top - 4}V${bottom}` }) : null,
   ];
@@ -186,7 +186,7 @@ export function connectCourse(form, changed) {
     handles.back.setAttribute("aria-valuemax", Math.ceil(span));
     const words = courseWords({ relief, interval, tempo });
     const ask = tempo && !isSaid ? " Drag the points to say how much relief, and for how long." : "";
-    told.textContent = `${words || "No course yet."}${ask}${months === null ? " With the days of operation and work-up the axis ends today." : ""}`;
+    told.textContent = `${words || "No course yet."}${ask}${months === null ? " Enter the days of operation and work-up, and the axis ends at the work-up." : ""}`;
     svg.setAttribute("aria-label", `Line of the pain since the operation. ${words || "Not recorded."}`);
   }
 
