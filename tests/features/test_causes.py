@@ -375,6 +375,7 @@ EXAMPLES = (
     ("operated_root_block", DISCECTOMY | {"followup_root_block_relief_s1_right": 80.0}, np.nan),
     ("other_root_block", DISCECTOMY | {"followup_root_block_relief_l4_left": 80.0}, 1),
     ("other_root_block", {"followup_root_block_relief_l4_left": 80.0}, np.nan),
+    ("other_root_block", DISCECTOMY | {"followup_root_block_relief_s1_left": 80.0}, np.nan),
     ("note_not_as_planned", DISCECTOMY | {"planned_decompression_l4_l5_left": 1.0}, 1),
     ("note_not_as_planned", DISCECTOMY | ONLY_PLANNED, 0),
     ("note_not_as_planned", DISCECTOMY, np.nan),
