@@ -145,6 +145,29 @@ def test_a_plan_never_offers_what_the_record_forbids(invented):
         assert not (offered & is_forbidden).any(), what
 
 
+INDOLENT = {
+    "operation_date": "2024-01-10",
+    "workup_date": "2024-03-10",
+    "pain_free_interval_months": 0.7,
+    "followup_has_night_pain": 1.0,
+    "followup_nrs_back": 6.0,
+    "followup_crp_mg_l": 14.0,
+}
+"""Nothing alone forbids anything, and an infection is possible."""
+
+
+def test_a_possible_infection_bars_what_goes_into_the_body():
+    record = HERNIATED | INDOLENT
+    plan = plan_for(**record)
+    assert [part.likelihood for part in plan.generators if part.cause == "infection"] == ["possible"]
+    withheld = {one.treatment: one.because for part in plan.generators for one in part.withheld}
+    for treatment in ("epidural_steroid", "revision_discectomy"):
+        assert withheld[treatment] == ("an infection is possible: exclude it first",)
+    less = plan_for(**(record | {"followup_crp_mg_l": 2.0, "followup_esr_mm_h": 4.0, "followup_has_night_pain": 0.0}))
+    assert "infection" not in {part.cause for part in less.generators}
+    assert "epidural_steroid" in {step.treatment for part in less.generators for step in part.steps}
+
+
 TOUCHED = (
     "operated_decompression",
     "operated_fusion",
@@ -210,6 +233,13 @@ def test_an_operation_is_never_offered_without_its_lesion_on_the_scan(invented):
         offered = invented.offered(lambda t, name=name: t.name == name)
         assert offered.sum() >= 10, name
         assert shows_lesion(invented.cases[offered], name).all(), name
+
+
+def test_no_stimulation_where_an_operation_would_correct_the_lesion(invented):
+    stimulated, revised = invented.offered(lambda t: "stimulation" in t.tags), invented.offered(lambda t: t.corrects)
+    assert stimulated.sum() > 100
+    assert revised.sum() > 300
+    assert not (stimulated & revised).any()
 
 
 def test_an_operation_with_its_lesion_taken_off_the_scan_waits(invented):
