@@ -469,6 +469,14 @@ def test_what_is_withheld_says_why():
     assert "takes an anticoagulant, or bleeds easily: plan its pause" in revision.cautions
 
 
+def test_what_is_forbidden_is_withheld_though_it_was_tried():
+    plan = plan_for(**HERNIATED, has_bleeding_risk=1.0, has_tried_injections=1.0)
+    assert "epidural_steroid" in {one.treatment for part in plan.generators for one in part.withheld}
+    assert not [one for part in plan.generators for one in part.tried]
+    tried = plan_for(**HERNIATED, has_bleeding_risk=0.0, has_tried_injections=1.0)
+    assert "epidural_steroid" in {one.treatment for part in tried.generators for one in part.tried}
+
+
 def test_what_nobody_asked_is_asked_before_and_pregnancy_of_nobody_who_cannot_be():
     asked = plan_for(**HERNIATED).ask_first
     assert {"pregnant", "takes an anticoagulant, or bleeds easily"} <= set(asked)
