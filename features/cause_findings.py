@@ -451,14 +451,17 @@ def _mri(material: Material, limits: Limits) -> dict[str, Found]:
 def _sources_now(material: Material, limits: Limits) -> dict[str, Found]:
     """Where the builders of the first question see the source on the new drawing, examination and scan."""
     support, site = material.again.support.lesions, lesions_at(material.followup.operated.site)
+    # A film of the slip alone shows no other lesion, and excludes none.
+    is_read = np.asarray(material.followup.levels_read.any(axis=1))
     is_known = material.followup.operated.is_known & material.again.lesions.is_defined
+    is_known &= is_read | material.followup.is_lesion_seen
     own = np.where(is_known, np.where(site, support, 0.0).sum(axis=1), np.nan)
     other = np.where(is_known, np.where(site, 0.0, support).sum(axis=1), np.nan)
     best = material.again.lesions.share_best
     return {
         "source_at_operated": Found(compared(own, limits["source_at_operated"]), own),
         "source_not_operated": Found(compared(other, limits["source_not_operated"]), other),
-        "no_lesion_explains": Found(known(best == best, best < limits["no_lesion_explains"]), best),
+        "no_lesion_explains": Found(known(is_read & (best == best), best < limits["no_lesion_explains"]), best),
     }
 
 

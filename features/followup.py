@@ -175,6 +175,12 @@ class FollowUp:
         return np.stack([_is_any_recorded(self._values, columns) for columns in _carrying().read_again], axis=1)
 
     @cached_property
+    def is_lesion_seen(self) -> Bools:
+        """Whether CT or contrast shows a lesion anywhere: (n_cases,)."""
+        seen = [(self.grid(item, "level", "side") > 0).any(axis=(1, 2)) for item, _, _ in SEEN_AS]
+        return np.asarray(np.any(seen, axis=0))
+
+    @cached_property
     def operated(self) -> Operated:
         """What was operated on, as planned, as noted, as seen: see `Operated`."""
         return _operated(self)

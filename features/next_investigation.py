@@ -79,6 +79,8 @@ AFTER_A_RETURN = (
 """Questions that have no answer where the pain never got better."""
 AGAINST_BEFORE = "new_deficit"
 """A finding of an examination that compares with the record before: with nothing before, it cannot be found."""
+BUILT = ("source_at_operated", "source_not_operated", "no_lesion_explains")
+"""Findings of the scan that the builders make of whatever was recorded: they show no scan."""
 LEFT_NAMED = 4
 """So many open questions of one investigation are named."""
 RED_FLAGS = "red_flags"
@@ -267,7 +269,7 @@ def _is_done(one: Investigation, is_open: Bools, followup: FollowUp) -> Bools:
     own = is_open[:, _own_findings(one.name)]
     is_done = ~own.any(axis=1)
     if one.kind in ONE_ACT:
-        is_done |= ~own.all(axis=1)
+        is_done |= ~is_open[:, _own_findings(one.name, BUILT)].all(axis=1)
     if one.name in SAID_DONE:
         is_done |= followup.variable(SAID_DONE[one.name]) > 0
     if one.name == "mri":
@@ -287,10 +289,10 @@ def _forbids(evidence_: CauseEvidence, followup: FollowUp) -> Bools:
 
 
 @cache
-def _own_findings(investigation: str) -> Places:
-    return np.array(
-        [at for at, finding in enumerate(cause_findings()) if finding.investigation == investigation], dtype=np.intp
-    )
+def _own_findings(investigation: str, but: tuple[str, ...] = ()) -> Places:
+    findings = enumerate(cause_findings())
+    own = [at for at, finding in findings if finding.investigation == investigation and finding.name not in but]
+    return np.array(own, dtype=np.intp)
 
 
 @cache

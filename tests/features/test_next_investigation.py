@@ -237,6 +237,16 @@ def test_a_scan_that_was_read_is_not_advised_again_and_contrast_only_where_there
     assert "contrast_mri" not in advice_for(**contrasted)
 
 
+def test_films_and_ct_are_no_scan_of_the_discs():
+    films = ASKED | {"followup_slip_l4_l5": 1.0, "slip_l4_l5": 1.0, "followup_motion_mm_l4_l5": 2.0}
+    bone = films | {"followup_bone_left_recess_l4_l5_left": 1.0, "followup_retained_fragment_l4_l5_left": 0.0}
+    for record in (films, bone):
+        worth, _ = worth_of([record])
+        assert not worth.is_done[0, worth.place("mri")]
+        assert worth.is_open[0, finding_places()["discitis_signs"]]
+    assert worth.is_done[0, worth.place("ct")]
+
+
 def test_after_a_fusion_that_hurts_late_ct_is_worth_its_burden():
     fused = RETURNED | {
         "performed_procedure": "decompression_and_fusion",
