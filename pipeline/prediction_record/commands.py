@@ -16,6 +16,7 @@ from pipeline.prediction_record.chain import Verdict, canonical
 from pipeline.prediction_record.errors import MonitorAlarm, RecordBrokenError
 from pipeline.prediction_record.reading import THE_FILE, open_record
 from pipeline.prediction_record.store import Record
+from pipeline.reporting.words import several
 
 
 def store_of(named: Path | None, params: Params | None = None) -> Path:
@@ -37,13 +38,18 @@ def verify(named: Path | None, anchors: Sequence[str]) -> str:
         pending = reader.n_pending()
     if not found.holds:
         raise RecordBrokenError(f"{path}: the chain does not verify.\n" + "\n".join(_problem_lines(found)))
-    anchored = f" {len(anchors)} anchored heads are in it." if anchors else ""
+    anchored = f" Anchored heads in it: {len(anchors)}." if anchors else ""
     return (
-        f"{path}: the chain verifies: {found.entries} entries, {found.predictions} predictions, {found.red_flags} "
-        f"red flags, the content of {found.erased} entries erased, {pending} entries not yet in MLflow.{anchored}\n"
+        f"{path}: the chain verifies: {_entries(found.entries)}, {several(found.predictions, 'prediction')}, "
+        f"{several(found.red_flags, 'red flag')}, the content of {_entries(found.erased)} erased, "
+        f"{_entries(pending)} not yet in MLflow.{anchored}\n"
         f"head {found.head}\n"
         f"Write the head down elsewhere: `backcast verify --head` then also shows whether entries were cut off."
     )
+
+
+def _entries(number: int) -> str:
+    return several(number, "entry", "entries")
 
 
 def _problem_lines(found: Verdict) -> list[str]:

@@ -24,6 +24,7 @@ from pipeline.prediction_record import database
 from pipeline.prediction_record.chain import ANSWERS
 from pipeline.prediction_record.reading import Kept, open_record
 from pipeline.prediction_record.traces import log_entries, trace_id
+from pipeline.reporting.words import several
 
 TOGETHER = 100
 """Entries that are exported and acknowledged together."""
@@ -54,8 +55,8 @@ class Exported:
 
     def __str__(self) -> str:
         return (
-            f"{self.predictions} predictions, {self.red_flags} red flags and {self.others} later entries are in MLflow "
-            f"now; {self.pending} pending."
+            f"{several(self.predictions, 'prediction')}, {several(self.red_flags, 'red flag')} and "
+            f"{several(self.others, 'later entry', 'later entries')} went to MLflow; {self.pending} pending."
         )
 
 

@@ -30,6 +30,7 @@ from pipeline.files import read_json, write_table
 from pipeline.params import MonitorParams
 from pipeline.prediction_record.chain import ANSWERS
 from pipeline.prediction_record.reading import Kept, Reader
+from pipeline.reporting.words import several
 
 REFERENCE_FORMAT = 1
 RISK_OF = "risk of "
@@ -298,7 +299,7 @@ def told(found: Monitored) -> list[str]:
     answers = found.answers
     left_out = f"{answers.replaced} answered again later, {answers.erased} erased"
     whole = found.shares[found.shares["month"] == EVERYONE].iloc[0]
-    lines = [f"{len(answers.about)} cases answered ({left_out})."]
+    lines = [f"{several(len(answers.about), 'case')} answered ({left_out})."]
     if np.isfinite(whole["red_flags"]):
         lines[0] += (
             f" With a red flag {whole['red_flags']:.0%}, with a caution {whole['cautions']:.0%}; "

@@ -11,6 +11,7 @@ from models.monitoring import SMALL_CELL
 from pipeline.prediction_record.chain import ANSWERS
 from pipeline.prediction_record.followup import ADJUDICATED
 from pipeline.prediction_record.reading import Kept, Reader
+from pipeline.reporting.words import several
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Workups:
     among_two: int = 0
 
     def __str__(self) -> str:
-        line = f"{self.cases} cases worked up after an operation, {self.red_flags} of them with a red flag"
+        line = f"{several(self.cases, 'case')} worked up after an operation, {self.red_flags} of them with a red flag"
         if not self.adjudicated:
             return f"{line}; no cause was adjudicated yet."
-        line += f"; {self.adjudicated} causes were adjudicated"
+        line += f"; of {several(self.adjudicated, 'case')} the cause was adjudicated"
         if self.adjudicated < SMALL_CELL:
             return f"{line}, too few to say how often the ranking was right."
         first, among_two = (f"{count / self.adjudicated:.0%}" for count in (self.first, self.among_two))

@@ -27,6 +27,15 @@ def count(value: float | None) -> str:
     return number(value, 0)
 
 
+def several(number: int, one: str, many: str = "") -> str:
+    """A number with its noun; of what takes more than an s, both are named.
+
+    >>> several(1, "case"), several(0, "case"), several(2, "entry", "entries")
+    ('1 case', '0 cases', '2 entries')
+    """
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def percent(share: float | None, digits: int = 0) -> str:
     """A share in [0, 1] as a percentage.
 

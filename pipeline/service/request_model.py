@@ -142,14 +142,17 @@ def checked(body: Any, at: str = "#", known: Known = "preoperative") -> Checked:
         mistakes.append(_nameless(len(foreign) - len(named), at))
     record, wrong = _typed({name: body[name] for name in body if name in dictionary and name not in later}, known)
     mistakes += [_mistake(_value_problem(dictionary[name], body[name]), at) for name in wrong]
-    if known == "follow_up" and not mistakes:
-        mistakes += [_mistake(problem, at) for problem in _contradictions(record)]
+    if known == "follow_up":
+        contradictions = [one for one in _contradictions(record) if not (wrong and one.rule == NOT_OPERATED)]
+        mistakes += [_mistake(problem, at) for problem in contradictions]
     if known in ANSWERED and not mistakes and not record.keys() & asked_of(known):
         what = "Nothing is recorded, so there is nothing to answer. Send at least one variable with a value."
         mistakes.append(Mistake(pointer=at, name=None, rule="nothing_recorded", detail=what))
     return Checked(record, mistakes, max(0, len(named) - UNKNOWN_LISTED))
 
 
+NOT_OPERATED = "work_up_without_operation"
+"""A contradiction that may only seem one where something is recorded and cannot be read."""
 ANSWERED: tuple[Known, ...] = ("preoperative", "follow_up")
 """The moments at which a question is asked; what comes after them is attached to its answers."""
 
@@ -172,12 +175,13 @@ def asked_of(known: Known) -> frozenset[str]:
 
 
 def _typed(given: Mapping[str, Any], known: Known) -> tuple[dict[str, Any], list[str]]:
-    """What is recorded, and the names of what is not as the model has it."""
+    """What is recorded as the model has it, and the names of what is not."""
     try:
         return case_model(known).model_validate(given).model_dump(exclude_none=True), []
     except ValidationError as error:
-        wrong = error.errors(include_url=False, include_context=False, include_input=False)
-        return {}, list(dict.fromkeys(str(found["loc"][0]) for found in wrong))
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        wrong = list(dict.fromkeys(str(one["loc"][0]) for one in found))
+        return _typed({name: value for name, value in given.items() if name not in wrong}, known)[0], wrong
 
 
 def _value_problem(variable: Variable, value: Any) -> Problem:

@@ -47,7 +47,7 @@ def test_verify_prints_the_head_and_holds_it_against_one_written_down(run, path,
     said, status = run("verify", path)
     assert status == 0
     assert f"head {receipt.sha256}" in said
-    assert "1 entries, 1 predictions" in said
+    assert "1 entry, 1 prediction," in said
     assert run("verify", path, "--head", receipt.sha256.upper())[1] == 0
     said, status = run("verify", path, "--head", "f" * 64)
     assert status == RecordBrokenError.exit_status
@@ -69,7 +69,7 @@ def test_erase_takes_a_person_out_and_the_chain_verifies(run, path, receipt):
     assert status == 0
     assert "the content of 1 answers" in said
     assert "P1" not in said
-    assert "content of 1 entries erased" in run("verify", path)[0]
+    assert "content of 1 entry erased" in run("verify", path)[0]
     said, status = run("erase", "--case", "C1", "--store", path)
     assert (status, "C1" in said) == (12, False)
     assert run("erase", "--case", "C1", "--patient", "P1", "--store", path)[1] == 2

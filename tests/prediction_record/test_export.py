@@ -123,7 +123,7 @@ def test_a_work_up_becomes_a_trace_with_every_point_linked_to_the_model_of_cause
 def test_a_red_flag_is_a_trace_that_ranks_nothing(record, path, worked_up, store_uri):
     flag = {"red_flag": "cauda_equina", "label": "cauda equina", "urgency": "emergency", "action": "MRI at once"}
     receipt = record.append(worked_up(red_flags=[flag], causes=[], next_investigations=[]), {}, IDENTITY)
-    assert str(export_pending(path)).startswith("0 predictions, 1 red flags and 0 later entries")
+    assert str(export_pending(path)).startswith("0 predictions, 1 red flag and 0 later entries")
     (trace,) = traces_of(receipt.prediction_id)
     root, plan = sorted(trace.data.spans, key=lambda span: span.span_id)
     assert root.outputs["red_flags"] == [flag]

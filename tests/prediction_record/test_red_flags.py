@@ -51,7 +51,7 @@ def test_what_went_to_mlflow_is_counted_by_kind(record, path, answered):
     record.append(answered(), {})
     record.append(answered(red_flags=[FLAG], outcomes=[]), {})
     with open_record(path) as reader:
-        assert str(Exported().after(reader.pending(10), 4)).startswith("1 predictions, 1 red flags and 0 later entries")
+        assert str(Exported().after(reader.pending(10), 4)).startswith("1 prediction, 1 red flag and 0 later entries")
 
 
 def test_a_record_of_an_earlier_version_is_read_as_it_is(earlier):

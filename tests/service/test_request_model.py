@@ -36,3 +36,20 @@ def test_every_day_of_the_dictionary_is_taken_as_a_day():
     assert not checked({"case_id": "C1", **days}, known="follow_up").mistakes
     wrong = checked(dict.fromkeys(days, "2021-02-29"), known="follow_up").mistakes
     assert {mistake.name for mistake in wrong} == set(days)
+
+
+def test_a_mistaken_value_hides_no_contradiction_of_the_others_and_makes_none():
+    record = {
+        "operation_date": "2024-05-05",
+        "workup_date": "2025-05-05",
+        "return_tempo": "never_better",
+        "pain_free_interval_months": 5,
+        "followup_nrs_leg": 80,
+    }
+    found = checked(record, known="follow_up").mistakes
+    assert {(one.name, one.rule) for one in found} == {
+        ("followup_nrs_leg", "out_of_range"),
+        ("pain_free_interval_months", "never_better"),
+    }
+    unread = checked({"operation_date": "yesterday", "followup_nrs_leg": 8}, known="follow_up").mistakes
+    assert [one.rule for one in unread] == ["not_a_day"]
