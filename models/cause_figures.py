@@ -96,7 +96,7 @@ def confusion_heat(counts: pd.DataFrame, labels: Mapping[str, str], title: str, 
     cells = counts.to_numpy()
     for row, column in np.argwhere(cells > 0):
         colour = "white" if share[row, column] > DARK_FROM else INK
-        axes.text(column, row, f"{cells[row, column]:,}", ha="center", va="center", fontsize=8, color=colour)
+        axes.text(column, row, f"{cells[row, column]:,}", ha="center", va="center", fontsize=10.5, color=colour)
     _outline_agreement(axes, counts)
     axes.set_xticks(range(n_columns), [labels.get(c, str(c)) for c in counts.columns], rotation=45, ha="right")
     axes.set_yticks(
@@ -108,7 +108,7 @@ def confusion_heat(counts: pd.DataFrame, labels: Mapping[str, str], title: str, 
         axes.axhline(line, color="white", linewidth=1.0)
     for line in np.arange(n_columns + 1) - 0.5:
         axes.axvline(line, color="white", linewidth=1.0)
-    axes.tick_params(length=0, labelsize=8.5)
+    axes.tick_params(length=0, labelsize=10.5)
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(shown, ax=axes, fraction=0.025, pad=0.02)
     bar.set_label("share of the row")

@@ -162,7 +162,9 @@ def _contradictions(record: Mapping[str, Any]) -> list[Problem]:
     days = load_dictionary()
     wrong = [(earlier, later) for earlier, later in DATE_ORDER if record.get(later, "9") < record.get(earlier, "0")]
     order = [
-        Problem(ValuesError, "date_order", later, f"lies before {days[earlier].label.lower()}", "Correct one of them.")
+        Problem(
+            ValuesError, "date_order", later, f"lies before the {days[earlier].label.lower()}", "Correct one of them."
+        )
         for earlier, later in wrong
     ]
     return [*order, *followup_problems({name: [value] for name, value in record.items()})]

@@ -95,7 +95,11 @@ function notSought(findings) {
 
 function investigate(answer) {
   const [first, ...others] = answer.next_investigations;
-  if (!first) return card("investigate", "Investigate next", h("p", {}, "Nothing that is left would change the ranking much."));
+  if (!first) {
+    const settled = card("investigate", "Investigate next", h("p", {}, "Nothing that is left would change the ranking much."));
+    settled.classList.add("is-settled");
+    return settled;
+  }
   return card(
     "investigate",
     "Investigate next",
