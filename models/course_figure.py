@@ -118,6 +118,17 @@ def _line(points: list[Point], end: float) -> Iterable[str]:
 
 def _words(course: Mapping[str, Any], points: list[Point], end: float) -> Iterable[str]:
     last = points[-1]
-    is_known = bool(course.get("pain_before")) and course.get("pain_now") is not None
-    words = "now" if is_known else "now (pain not recorded)"
-    yield text(RIGHT, _y(last.pain) - 11, words, size=13, weight="bold", anchor="end")
+    yield text(RIGHT, _y(last.pain) - 11, _now_words(course), size=13, weight="bold", anchor="end")
+
+
+def _now_words(course: Mapping[str, Any]) -> str:
+    """
+    Examples
+    --------
+    >>> _now_words({"pain_now": 7.0}), _now_words({"pain_before": 8.0}), _now_words({"pain_before": 8, "pain_now": 0})
+    ('now (7 of 10; before not recorded)', 'now (pain not recorded)', 'now')
+    """
+    now = course.get("pain_now")
+    if now is None:
+        return "now (pain not recorded)"
+    return "now" if course.get("pain_before") else f"now ({now:g} of 10; before not recorded)"
