@@ -163,7 +163,8 @@ def ranked_investigations(worth: Worth, place: int = 0, most: int = 3) -> list[A
     """The investigations of one case that are advised, the best first, in words.
 
     Before them stand the red flags that nobody asked about, at no burden: they are not weighed against anything.
-    One that a better one includes is not advised beside it (MRI beside MRI with contrast).
+    Of two of which one includes the other the better one alone is advised (MRI, with contrast or without): the
+    smaller one, where it is the better, leaves the larger less to tell than it costs more.
     """
     not_asked = red_flags_not_asked(worth.followup, place)
     text = f"Ask about red flags first: {'; '.join(not_asked)}."
@@ -171,7 +172,8 @@ def ranked_investigations(worth: Worth, place: int = 0, most: int = 3) -> list[A
     chosen: list[Investigation] = []
     for at in worth.order[place]:
         one = worth.investigations[at]
-        if worth.is_advised[place, at] and not any(one.name in better.includes for better in chosen):
+        is_told = any(one.name in better.includes or better.name in one.includes for better in chosen)
+        if worth.is_advised[place, at] and not is_told:
             chosen.append(one)
     return first + [_advised(worth, place, one) for one in chosen[:most]]
 

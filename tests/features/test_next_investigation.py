@@ -200,6 +200,17 @@ def test_after_a_return_of_leg_pain_contrast_comes_before_plain_mri_and_both_bef
     assert not any(name.endswith("block") for name in advised)
 
 
+def test_of_two_scans_of_which_one_includes_the_other_the_better_alone_is_advised(invented):
+    worth, _ = worth_of(invented)
+    includes = {one.name: set(one.includes) for one in able_investigations()}
+    both = 0
+    for place in range(len(invented)):
+        advised = {one.investigation for one in ranked_investigations(worth, place, most=30)} - {RED_FLAGS}
+        assert not [name for name in advised if includes[name] & advised]
+        both += bool(worth.is_advised[place, [worth.place("mri"), worth.place("contrast_mri")]].all())
+    assert both > 10
+
+
 def test_kidney_disease_withholds_contrast_and_leaves_mri():
     record = ASKED | {"has_kidney_disease": 1.0}
     assert advice_for(**record)[0] == "mri"
