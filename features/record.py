@@ -37,7 +37,8 @@ FRACTION_CASES = 20
 class Problem:
     """One rule broken by one column: where, how often, and what to do.
 
-    `rows` are line numbers of the file (the header is line 1), or places in a table counted from 1.
+    `rows` are line numbers of the file (the header is line 1), or places in a table counted from 1. Among several
+    files `places` say the file of each too.
     """
 
     kind: type[BackcastError]
@@ -46,11 +47,12 @@ class Problem:
     what: str
     to_do: str
     rows: tuple[int, ...] = ()
+    places: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = ""
         if self.rows:
-            first = ", ".join(map(str, self.rows[:ROWS_NAMED])) + (", ..." if len(self.rows) > ROWS_NAMED else "")
+            first = ", ".join(map(str, (self.places or self.rows)[:ROWS_NAMED])) + (", ..." if len(self.rows) > ROWS_NAMED else "")
             where = f" in {len(self.rows)} row{'s' if len(self.rows) > 1 else ''} ({first})"
         return f"{self.column} {self.what}{where}. {self.to_do}"
 
@@ -67,7 +69,7 @@ def refuse_problems(source: str, problems: Sequence[Problem]) -> None:
 def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     """One row a problem: rule, column, n_rows, rows, what, to_do."""
     rows = [
-        (p.rule, p.column, len(p.rows), " ".join(map(str, p.rows)), p.what, p.to_do, p.kind.__name__) for p in problems
+        (p.rule, p.column, len(p.rows), " ".join(map(str, p.places or p.rows)), p.what, p.to_do, p.kind.__name__) for p in problems
     ]
     return pd.DataFrame(rows, columns=["rule", "column", "n_rows", "rows", "what", "to_do", "error"])
 

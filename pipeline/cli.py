@@ -6,7 +6,7 @@ import datetime as dt
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
@@ -14,10 +14,23 @@ from features.errors import BackcastError
 
 if TYPE_CHECKING:
     from features.dictionary import Known
+    from pipeline.intake import Reading
 
 CASES = click.argument("cases", type=click.Path(path_type=Path))
+"""A file, a folder of files that belong together, or a query in a `.sql` file."""
 ENCODING = click.option("--encoding", default="utf-8", show_default=True, help="Of the file, such as latin-1.")
 SEPARATOR = click.option("--separator", default=",", show_default=True, help="Between the values of a row.")
+SHEET = click.option("--sheet", metavar="NAME", help="Of an Excel file that has several.")
+URL = click.option(
+    "--url", metavar="env:NAME", help="Database that a query (.sql) is put to: its address is in this variable."
+)
+
+
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """How a file of records is read; the command takes them as `**reading`."""
+    return ENCODING(SEPARATOR(SHEET(URL(command))))
+
+
 MODEL = click.option(
     "--model",
     "models",
@@ -46,16 +59,13 @@ def cli() -> None:
     "--for", "moment", type=click.Choice(list(FIT_FOR)), default="prediction", show_default=True,
     help="A prediction sees what is known before the operation, a work-up what is found after it; training needs all.",
 )  # fmt: skip
-@ENCODING
-@SEPARATOR
-def check(cases: Path, moment: str, encoding: str, separator: str) -> None:
+@reading_options
+def check(cases: Path, moment: str, **reading: Unpack[Reading]) -> None:
     """Is this file fit for the pipeline? Every problem at once."""
     from features.record import refuse_problems
-    from pipeline.intake import checked_records
-    from pipeline.params import IngestParams
+    from pipeline.intake import checked_records, named_file
 
-    intake = IngestParams(file=str(cases), encoding=encoding, separator=separator, missing_marks=["", "NA"])
-    table, problems = checked_records(cases, intake, FIT_FOR[moment], today=dt.date.today())
+    table, problems = checked_records(cases, named_file(cases, **reading), FIT_FOR[moment], today=dt.date.today())
     refuse_problems(str(cases), problems)
     click.echo(f"{cases}: {len(table)} cases, {len(table.columns)} variables, no problem. Fit for {moment}.")
 
@@ -66,13 +76,12 @@ def check(cases: Path, moment: str, encoding: str, separator: str) -> None:
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Parquet file for the predictions."
 )
 @MODEL
-@ENCODING
-@SEPARATOR
-def score(cases: Path, out: Path, models: tuple[str, ...], encoding: str, separator: str) -> None:
+@reading_options
+def score(cases: Path, out: Path, models: tuple[str, ...], **reading: Unpack[Reading]) -> None:
     """Risks, intervals, contributions and features of every case; the batch is logged in MLflow."""
     from pipeline.scoring import score_file
 
-    summary = score_file(cases, out, models, encoding=encoding, separator=separator)
+    summary = score_file(cases, out, models, **reading)
     click.echo(summary)
 
 
@@ -84,13 +93,12 @@ def score(cases: Path, out: Path, models: tuple[str, ...], encoding: str, separa
     help="Folder for the waterfall pictures.",
 )  # fmt: skip
 @MODEL
-@ENCODING
-@SEPARATOR
-def explain(cases: Path, case_id: str, out: Path, models: tuple[str, ...], encoding: str, separator: str) -> None:
+@reading_options
+def explain(cases: Path, case_id: str, out: Path, models: tuple[str, ...], **reading: Unpack[Reading]) -> None:
     """One case told in words and numbers, with a waterfall picture for each outcome."""
     from pipeline.scoring import explain_case
 
-    for paragraph in explain_case(cases, case_id, out, models, encoding=encoding, separator=separator):
+    for paragraph in explain_case(cases, case_id, out, models, **reading):
         click.echo(paragraph + "\n")
 
 
@@ -107,11 +115,10 @@ def explain(cases: Path, case_id: str, out: Path, models: tuple[str, ...], encod
     help="Folder for a page a case; each prints on one sheet.",
 )
 @click.option("--model", metavar="URI_OR_FOLDER", help="Another model of causes than the champion.")
-@ENCODING
-@SEPARATOR
+@reading_options
 def workup(
-    cases: Path, out: Path | None, case_id: str | None, pages: Path | None, model: str | None, encoding: str,
-    separator: str,
+    cases: Path, out: Path | None, case_id: str | None, pages: Path | None, model: str | None,
+    **reading: Unpack[Reading],
 ) -> None:  # fmt: skip
     """After an operation that failed: which cause, what to find out next, and a plan by pain generator."""
     from pipeline.working_up import told_case, work_up_file, write_pages
@@ -119,12 +126,12 @@ def workup(
     if not (out or case_id or pages):
         raise click.UsageError("Name what to make: --out, --case or --pages.")
     if out:
-        click.echo(work_up_file(cases, out, model, encoding=encoding, separator=separator))
+        click.echo(work_up_file(cases, out, model, **reading))
     if case_id:
-        for line in told_case(cases, case_id, model, encoding=encoding, separator=separator):
+        for line in told_case(cases, case_id, model, **reading):
             click.echo(line)
     if pages:
-        click.echo(write_pages(cases, pages, model, encoding=encoding, separator=separator))
+        click.echo(write_pages(cases, pages, model, **reading))
 
 
 @cli.command()
@@ -237,13 +244,12 @@ def erase(case: str | None, patient: str | None, prediction: str | None, reason:
 @cli.command()
 @click.argument("follow_up", type=click.Path(path_type=Path))
 @STORE
-@ENCODING
-@SEPARATOR
-def outcomes(follow_up: Path, store: Path | None, encoding: str, separator: str) -> None:
+@reading_options
+def outcomes(follow_up: Path, store: Path | None, **reading: Unpack[Reading]) -> None:
     """Attach what became of the cases, by case_id; a corrected file adds to what was attached before."""
     from pipeline.prediction_record import commands
 
-    click.echo(commands.outcomes(store, follow_up, encoding=encoding, separator=separator))
+    click.echo(commands.outcomes(store, follow_up, **reading))
 
 
 @cli.command()
@@ -280,13 +286,12 @@ def monitor(store: Path | None, out: Path, reference: Path | None) -> None:
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON file for the distributions."
 )
 @MODEL
-@ENCODING
-@SEPARATOR
-def drift_reference(cases: Path, out: Path, models: tuple[str, ...], encoding: str, separator: str) -> None:
+@reading_options
+def drift_reference(cases: Path, out: Path, models: tuple[str, ...], **reading: Unpack[Reading]) -> None:
     """Distributions of predictors and risks in a file of cases, such as those of development, for `monitor`."""
     from pipeline.prediction_record import commands
 
-    click.echo(commands.drift_reference(cases, out, models, encoding=encoding, separator=separator))
+    click.echo(commands.drift_reference(cases, out, models, **reading))
 
 
 FILE = click.Path(path_type=Path, dir_okay=False)

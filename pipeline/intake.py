@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
+import numpy as np
 import pandas as pd
 
 from features.dictionary import Known
@@ -18,26 +22,43 @@ from features.record import (
     wrong_columns,
 )
 from features.table_check import schema_problems
-from pipeline.files import read_records
 from pipeline.params import IngestParams
+from pipeline.sources.records import read_records
+from pipeline.sources.text import place_text
 
 FIRST_ROW = 2
-"""The header is line 1 of a file."""
+"""The number that the first case has while problems are looked for; then each is told its true place."""
+MARKS = ["", "NA"]
+"""What stands for a missing value in a file that is named on the command line."""
+
+
+class Reading(TypedDict, total=False):
+    """How a file is read that is named on the command line; each as in `IngestParams`."""
+
+    encoding: str
+    separator: str
+    sheet: str | None
+    url: str | None
+
+
+def named_file(path: Path, **reading: Unpack[Reading]) -> IngestParams:
+    return IngestParams(file=str(path), missing_marks=MARKS, **reading)
 
 
 def checked_records(
     path: Path, params: IngestParams, moment: Known, *, today: dt.date
 ) -> tuple[pd.DataFrame, list[Problem]]:
-    """The typed cases of a file, and everything that is wrong with it at that moment.
+    """The typed cases of a file, a folder or a query, and everything that is wrong with them at that moment.
 
-    With `moment` `preoperative` the file is for a prediction, and a variable known later is a problem.
+    With `moment` `preoperative` they are for a prediction, and a variable known later is a problem. The index of
+    the cases, and the rows of a problem, say where each stands (see `read_records`).
 
     Raises
     ------
-    FileFormatError, ColumnsError
-        If the file cannot be read as a table at all.
+    FileFormatError, ColumnsError, ValuesError, DatabaseError
+        If there is no table to be read at all.
     """
-    text = read_records(path, params.encoding, params.separator, params.missing_marks)
+    text = read_records(path, params)
     problems = wrong_columns(text.columns, moment, required_columns(moment))
     cases, unreadable = typed_cases(text, FIRST_ROW)
     said = {(problem.column, row) for problem in unreadable for row in problem.rows}
@@ -46,4 +67,16 @@ def checked_records(
     found = [p for p in found if p.rule != "missing_key" or not {(p.column, row) for row in p.rows} <= said]
     problems += unreadable + found + fraction_problems(cases) + date_problems(cases, today, FIRST_ROW)
     problems += followup_problems(cases, FIRST_ROW)
-    return cases, problems
+    return cases, placed(problems, text.index)
+
+
+def placed(problems: Sequence[Problem], index: pd.Index) -> list[Problem]:
+    """The problems with their rows as they stand in what was read, in a folder such as `2017.csv:14`."""
+    found = []
+    for problem in problems:
+        stand = sorted(index[np.array(problem.rows, dtype=int) - FIRST_ROW])
+        if isinstance(index, pd.MultiIndex):
+            found.append(replace(problem, places=tuple(map(place_text, stand))))
+        else:
+            found.append(replace(problem, rows=tuple(map(int, stand))))
+    return found

@@ -32,6 +32,8 @@ LEARNERS = ("prevalence", "baseline", "logistic", "xgboost")
 CANDIDATES = ("logistic", "xgboost")
 GROUPING_KEY = "centre_id"
 """The one key of the record by which cases are grouped."""
+_SECRET = re.compile(r"//[^/@]*:[^/]*@|(pass|pwd|secret|token|odbc_connect)[^=&]*=", re.IGNORECASE)
+"""A password in the address of a database: after the user's name, or among its options."""
 
 
 def _out_of_range(section: str, params: Any, ranges: dict[str, tuple[float, float]]) -> list[str]:
@@ -48,10 +50,28 @@ def _out_of_range(section: str, params: Any, ranges: dict[str, tuple[float, floa
 
 @dataclass(frozen=True, kw_only=True)
 class IngestParams:
+    """Where records come from: a file, a folder of files, or a query (`.sql`) and the database of `url`."""
+
     file: str
     encoding: str = "utf-8"
     separator: str = ","
     missing_marks: list[str] = field(default_factory=lambda: [""])
+    sheet: str | None = None
+    url: str | None = None
+
+    def __post_init__(self) -> None:
+        is_query = Path(self.file).suffix.lower() == ".sql"
+        problems = []
+        if is_query and not self.url:
+            problems.append(f"{self.file} is a query: say in ingest.url (--url) which database to ask")
+        if self.url and not is_query:
+            problems.append(f"ingest.url (--url) is for a query, and {self.file} is none (.sql)")
+        if self.url and _SECRET.search(self.url):
+            problems.append(
+                "ingest.url (--url) holds a password, and this would be kept for all to read: put the address into "
+                "an environment variable and write env: and its name, such as env:REGISTRY_URL"
+            )
+        _refuse(problems)
 
 
 @dataclass(frozen=True, kw_only=True)

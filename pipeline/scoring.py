@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import pandas as pd
 from tqdm import tqdm
@@ -29,8 +30,8 @@ from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
 from pipeline import tracking
 from pipeline.files import put_table, refuse_out, write_text, written_whole
-from pipeline.intake import checked_records
-from pipeline.params import IngestParams
+from pipeline.intake import Reading, checked_records, named_file
+from pipeline.sources.records import input_sha256
 
 NO_CHAMPION = "No model is registered as champion. Make them with `make repro`, or name --model."
 SLICE = 2_000
@@ -45,7 +46,7 @@ class LoadedModel:
     predictor: RiskPredictor
 
 
-def planned_cases(path: Path, *, encoding: str, separator: str) -> pd.DataFrame:
+def planned_cases(path: Path, **reading: Unpack[Reading]) -> pd.DataFrame:
     """The cases of a file that is fit for a prediction, `case_id` as index.
 
     Raises
@@ -53,8 +54,7 @@ def planned_cases(path: Path, *, encoding: str, separator: str) -> pd.DataFrame:
     BackcastError
         With every problem of the file.
     """
-    intake = IngestParams(file=str(path), encoding=encoding, separator=separator, missing_marks=["", "NA"])
-    cases, problems = checked_records(path, intake, "preoperative", today=dt.date.today())
+    cases, problems = checked_records(path, named_file(path, **reading), "preoperative", today=dt.date.today())
     refuse_problems(str(path), problems)
     return cases.set_index("case_id")
 
@@ -148,10 +148,10 @@ def batch_table(keys: pd.Series, explained: Explained, outcome: str) -> pd.DataF
     return pd.concat([front, keys, explained.risks, contributions, explained.features], axis=1).reset_index(drop=True)
 
 
-def score_file(path: Path, out: Path, names: Sequence[str], *, encoding: str, separator: str) -> str:
+def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Reading]) -> str:
     """Score every case of a file under every model, write the table, log it, and say what was done."""
     refuse_out(out, path, (".parquet",))
-    cases = planned_cases(path, encoding=encoding, separator=separator)
+    cases = planned_cases(path, **reading)
     with written_whole(out) as beside:
         with loaded_models(names) as models:
             table = _scored(cases, models)
@@ -161,7 +161,7 @@ def score_file(path: Path, out: Path, names: Sequence[str], *, encoding: str, se
             run_id = tracking.log_batch(
                 table,
                 models={model.predictor.bundle.outcome: model.uri for model in models},
-                input_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+                input_sha256=input_sha256(path, cases),
                 n_cases=len(cases),
                 provenance="virtual" if "virtual" in origins else "registry",
             )
@@ -206,9 +206,7 @@ def _summary(cases: pd.DataFrame, table: pd.DataFrame, models: list[LoadedModel]
     return "\n".join(lines)
 
 
-def explain_case(
-    path: Path, case_id: str, out: Path, names: Sequence[str], *, encoding: str, separator: str
-) -> list[str]:
+def explain_case(path: Path, case_id: str, out: Path, names: Sequence[str], **reading: Unpack[Reading]) -> list[str]:
     """One case in paragraphs: its risk under each model with a waterfall picture, its sources, its cautions.
 
     Raises
@@ -216,7 +214,7 @@ def explain_case(
     CaseNotFoundError
         If the file has no such case.
     """
-    cases = planned_cases(path, encoding=encoding, separator=separator)
+    cases = planned_cases(path, **reading)
     if case_id not in cases.index:
         raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
     one = cases.loc[[case_id]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from features.builders import sources_of_pain
@@ -17,6 +19,7 @@ from models.splitting import TEST_SETS
 from pipeline import paths
 from pipeline.files import read_cases, read_json, read_table
 from pipeline.params import Params, load_params
+from pipeline.sources.records import EXCEL, PARQUET
 
 SHOWN = (
     "centre_id",
@@ -47,7 +50,7 @@ def trace_lines(case_id: str) -> list[str]:
     if case_id not in ingested.index:
         raise CaseNotFoundError(f"{paths.INGESTED_CASES} has no such case_id among its {len(ingested)} cases.")
     case = ingested.loc[[case_id]]
-    lines = [_line("registry", f"line {ingested.index.get_loc(case_id) + 2} of {params.ingest.file}")]
+    lines = [_line("registry", _where(ingested.index.get_loc(case_id)))]
     lines.append(_line("ingest", "; ".join(f"{name} {_shown(case[name].iloc[0])}" for name in SHOWN if name in case)))
     cohort = read_cases(paths.COHORT_CASES)
     if case_id not in cohort.index:
@@ -65,6 +68,20 @@ def trace_lines(case_id: str) -> list[str]:
     for outcome in params.train.outcomes:
         lines += _predicted(case_id, outcome, place["set"])
     return lines
+
+
+def _where(place: int) -> str:
+    """Where a case stood in what was read, from its place among the ingested cases."""
+    source = read_json(paths.SOURCE)
+    if source["kind"] == "query":
+        return f"the answer to {source['name']} by {source['database']}"
+    for file in source["files"]:
+        if place < file["cases"]:
+            name = source["name"] if source["kind"] == "file" else f"{source['name']}/{file['name']}"
+            word = "row" if Path(name).suffix.lower() in PARQUET + EXCEL else "line"
+            return f"{word} {place + file['first_row']} of {name}"
+        place -= file["cases"]
+    raise AssertionError(f"{paths.SOURCE} counts fewer cases than were ingested")
 
 
 def _line(stage: str, text: str) -> str:

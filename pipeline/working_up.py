@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -25,17 +24,17 @@ from models.predictor import input_keys
 from models.workup import IS_NOT, CauseFinder
 from pipeline import tracking
 from pipeline.files import put_table, refuse_out, write_text, written_whole
-from pipeline.intake import checked_records
+from pipeline.intake import Reading, checked_records, named_file
 from pipeline.models_to_serve import REGISTERED
-from pipeline.params import IngestParams
 from pipeline.prediction_record.store import kept_inputs
 from pipeline.scoring import SLICE, bundle_folder, file_name
+from pipeline.sources.records import input_sha256
 from pipeline.workup_page import workup_page
 
 NO_CHAMPION = "backcast-cause is not registered. Register it with `make repro`, or name --model."
 
 
-def failed_cases(path: Path, *, encoding: str, separator: str) -> pd.DataFrame:
+def failed_cases(path: Path, **reading: Unpack[Reading]) -> pd.DataFrame:
     """The cases of a file that is fit for a work-up, `case_id` as index.
 
     Raises
@@ -43,8 +42,7 @@ def failed_cases(path: Path, *, encoding: str, separator: str) -> pd.DataFrame:
     BackcastError
         With every problem of the file.
     """
-    intake = IngestParams(file=str(path), encoding=encoding, separator=separator, missing_marks=["", "NA"])
-    cases, problems = checked_records(path, intake, "follow_up", today=dt.date.today())
+    cases, problems = checked_records(path, named_file(path, **reading), "follow_up", today=dt.date.today())
     refuse_problems(str(path), problems)
     return cases.set_index("case_id")
 
@@ -73,10 +71,10 @@ def loaded_finder(name: str | None) -> Iterator[CauseFinder]:
 # ---- the table of a batch ------------------------------------------------------------------------
 
 
-def work_up_file(path: Path, out: Path, model: str | None, *, encoding: str, separator: str) -> str:
+def work_up_file(path: Path, out: Path, model: str | None, **reading: Unpack[Reading]) -> str:
     """Judge every case of a file, write the table, log it, and say what was done."""
     refuse_out(out, path)
-    cases = failed_cases(path, encoding=encoding, separator=separator)
+    cases = failed_cases(path, **reading)
     with written_whole(out) as beside:
         with loaded_finder(model) as finder:
             table = causes_table(cases, finder.model)
@@ -88,7 +86,7 @@ def work_up_file(path: Path, out: Path, model: str | None, *, encoding: str, sep
                 table,
                 uri=finder.uri,
                 model_sha256=finder.model.sha256,
-                input_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+                input_sha256=input_sha256(path, cases),
                 first=first,
                 flagged=flagged,
             )
@@ -156,7 +154,7 @@ def _rows(found: CauseEvidence, case: Any, cause: Any, model: CauseModel) -> pd.
 # ---- one case, and a page a case -----------------------------------------------------------------
 
 
-def told_case(path: Path, case_id: str, model: str | None, *, encoding: str, separator: str) -> list[str]:
+def told_case(path: Path, case_id: str, model: str | None, **reading: Unpack[Reading]) -> list[str]:
     """One case in lines: its course, causes with their evidence, what to find out next, the plan, cautions.
 
     Raises
@@ -164,7 +162,7 @@ def told_case(path: Path, case_id: str, model: str | None, *, encoding: str, sep
     CaseNotFoundError
         If the file has no such case.
     """
-    cases = failed_cases(path, encoding=encoding, separator=separator)
+    cases = failed_cases(path, **reading)
     if case_id not in cases.index:
         raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
     with loaded_finder(model) as finder:
@@ -172,9 +170,9 @@ def told_case(path: Path, case_id: str, model: str | None, *, encoding: str, sep
     return [*answer["story"], *(f"Caution: {one['text']}" for one in answer["cautions"]), IS_NOT]
 
 
-def write_pages(path: Path, folder: Path, model: str | None, *, encoding: str, separator: str) -> str:
+def write_pages(path: Path, folder: Path, model: str | None, **reading: Unpack[Reading]) -> str:
     """A page of HTML for each case, named for its case_id; each prints on one sheet."""
-    cases = failed_cases(path, encoding=encoding, separator=separator)
+    cases = failed_cases(path, **reading)
     with loaded_finder(model) as finder:
         answers = zip(cases.index, finder.answers(as_records(cases)), strict=True)
         for case_id, answer in tqdm(answers, desc="pages", unit="page", total=len(cases), disable=None):

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -17,6 +18,9 @@ from pipeline.prediction_record.errors import MonitorAlarm, RecordBrokenError
 from pipeline.prediction_record.reading import THE_FILE, open_record
 from pipeline.prediction_record.store import Record
 from pipeline.reporting.words import several
+
+if TYPE_CHECKING:
+    from pipeline.intake import Reading
 
 
 def store_of(named: Path | None, params: Params | None = None) -> Path:
@@ -112,13 +116,13 @@ def erase(named: Path | None, *, case: str | None, patient: str | None, predicti
     )
 
 
-def outcomes(named: Path | None, file: Path, *, encoding: str, separator: str) -> str:
+def outcomes(named: Path | None, file: Path, **reading: Unpack[Reading]) -> str:
     """Attach what a follow-up file says to the predictions of its cases."""
     from pipeline.prediction_record.followup import attach_file, read_follow_up
 
     params = load_params()
     path = _existing(store_of(named, params))
-    follow_up = read_follow_up(file, encoding=encoding, separator=separator, today=dt.date.today())
+    follow_up = read_follow_up(file, today=dt.date.today(), **reading)
     with Record.open(path) as record:
         attached = attach_file(record, file, follow_up, params.cohort.outcomes)
     return f"{path}: {attached}" + (" `backcast export` takes them to MLflow." if attached.attached else "")
@@ -172,7 +176,7 @@ def monitor(named: Path | None, out: Path, reference: Path | None) -> str:
     return "\n".join([*lines, "No alarm."])
 
 
-def drift_reference(cases: Path, out: Path, models: Sequence[str], *, encoding: str, separator: str) -> str:
+def drift_reference(cases: Path, out: Path, models: Sequence[str], **reading: Unpack[Reading]) -> str:
     """The distributions of predictors and risks among the cases of a file, to hold later answers against."""
     import pandas as pd
 
@@ -181,7 +185,7 @@ def drift_reference(cases: Path, out: Path, models: Sequence[str], *, encoding: 
     from pipeline.prediction_record.monitor import reference_of
     from pipeline.scoring import explained_in_slices, loaded_models, planned_cases
 
-    table = planned_cases(cases, encoding=encoding, separator=separator)
+    table = planned_cases(cases, **reading)
     risks, frames = {}, []
     with loaded_models(models) as loaded:
         for model in loaded:

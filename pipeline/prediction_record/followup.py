@@ -8,11 +8,10 @@ cause that was adjudicated.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -22,10 +21,10 @@ from features.errors import ColumnsError
 from features.outcomes import REPORTED, OutcomeParams, outcome_labels
 from features.record import Problem, date_problems, refuse_problems, typed_cases, wrong_columns
 from features.table_check import schema_problems
-from pipeline.files import read_records
-from pipeline.intake import FIRST_ROW
+from pipeline.intake import FIRST_ROW, Reading, named_file, placed
 from pipeline.prediction_record.reading import Reader, open_record
 from pipeline.prediction_record.store import Record
+from pipeline.sources.records import input_sha256, read_records
 
 EVENTS = ("reoperation_date", "death_date", "last_contact_date")
 ADJUDICATED = "adjudicated_cause"
@@ -60,7 +59,7 @@ class Attached:
         return "; ".join(parts) + "."
 
 
-def read_follow_up(path: Path, *, encoding: str, separator: str, today: dt.date) -> pd.DataFrame:
+def read_follow_up(path: Path, today: dt.date, **reading: Unpack[Reading]) -> pd.DataFrame:
     """The cases of a follow-up file, `case_id` as index: any columns of the dictionary with some of follow-up.
 
     Raises
@@ -68,11 +67,11 @@ def read_follow_up(path: Path, *, encoding: str, separator: str, today: dt.date)
     BackcastError
         With every problem of the file.
     """
-    text = read_records(path, encoding, separator, ["", "NA"])
+    text = read_records(path, named_file(path, **reading))
     problems = wrong_columns(text.columns, "adjudication", required=("case_id",)) + _says_nothing(text)
     cases, unreadable = typed_cases(text, FIRST_ROW)
     problems += unreadable + schema_problems(cases, "adjudication", FIRST_ROW) + date_problems(cases, today, FIRST_ROW)
-    refuse_problems(str(path), problems)
+    refuse_problems(str(path), placed(problems, text.index))
     return cases.set_index("case_id")
 
 
@@ -164,7 +163,7 @@ def _tells(said: Said | None) -> bool:
 
 
 def attach_file(record: Record, path: Path, follow_up: pd.DataFrame, params: Mapping[str, OutcomeParams]) -> Attached:
-    return attach_follow_up(record, follow_up, params, hashlib.sha256(path.read_bytes()).hexdigest())
+    return attach_follow_up(record, follow_up, params, input_sha256(path, follow_up))
 
 
 def _predictions(record: Record, reader: Reader, follow_up: pd.DataFrame) -> pd.DataFrame:

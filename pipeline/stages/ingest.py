@@ -1,4 +1,4 @@
-"""Stage ``ingest``: a registry's file, read and checked; every problem in one list, or typed cases."""
+"""Stage ``ingest``: a registry's file, files or query, read and checked; every problem in one list, or typed cases."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 from features.record import problem_table, refuse_problems
 from pipeline import paths
-from pipeline.files import write_table
+from pipeline.files import write_json, write_table
 from pipeline.intake import checked_records
 from pipeline.params import Params
+from pipeline.sources.records import source_facts
 
 
 def run(params: Params) -> None:
@@ -17,4 +18,5 @@ def run(params: Params) -> None:
     cases, problems = checked_records(source, params.ingest, "adjudication", today=dt.date.today())
     write_table(problem_table(problems), paths.PROBLEMS)
     refuse_problems(f"{source} (all of them in {paths.PROBLEMS})", problems)
+    write_json(source_facts(source, params.ingest, cases), paths.SOURCE)
     write_table(cases.set_index("case_id"), paths.INGESTED_CASES)

@@ -1,0 +1,225 @@
+"""The one door for records: a file, a folder of files or a query comes in, a table of text goes out.
+
+The ending of the name says how it is read: `.csv` (or any other ending; `.csv.gz`, `.zip` with one CSV),
+`.parquet`, `.xlsx`, and `.sql` for a query. Everything is text, and missing marks are missing; the dictionary
+types and judges it, so that a mistake is said in the same words wherever the records come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import ColumnsError, FileFormatError
+from pipeline.params import IngestParams
+from pipeline.sources.database import database_url, described, query_table
+from pipeline.sources.delimited import delimited_table, unpacked
+from pipeline.sources.parquet import parquet_table
+from pipeline.sources.text import refuse_cell_errors
+from pipeline.sources.workbook import workbook_table
+
+DELIMITED = (".csv", ".tsv", ".txt", ".gz", ".zip")
+PARQUET = (".parquet",)
+EXCEL = (".xlsx", ".xlsm")
+QUERY = ".sql"
+LEFT_BEHIND = (".", "~$")
+"""How names in a folder begin that a desktop leaves there of its own accord."""
+
+
+def read_records(path: Path, params: IngestParams, names: Collection[str] | None = None) -> pd.DataFrame:
+    """Records as text, missing marks as missing; nothing else is interpreted here.
+
+    Parameters
+    ----------
+    path : Path
+        A file; a folder, whose files are appended in the order of their names; or a query in a `.sql` file, which is
+        put to the database of `params.url`.
+    params : IngestParams
+        How to read it; `params.file` is not looked at.
+    names : collection of str, optional
+        Names of columns of which there must be at least one; those of the dictionary unless given.
+
+    Returns
+    -------
+    DataFrame of str
+        Its index `row` says where each case stands: in the line of the file or row of the sheet (the header is 1), or
+        in the row of the Parquet file or of the answer, counted from 1. Of a folder the index is `file` and `row`.
+        An answer is put into the order of its `case_id`, since a database may give its rows in any.
+
+    Raises
+    ------
+    FileFormatError
+        If there is nothing to read, or it cannot be read as a table with one row a case.
+    ColumnsError
+        If a header names a column twice or not at all, or the headers of several files differ.
+    ValuesError
+        If a cell holds what a spreadsheet shows where a formula failed.
+    DatabaseError
+        If the database is not there, refuses the login, or cannot answer.
+    """
+    if path.suffix.lower() == QUERY:
+        text = _answer(path, params, names)
+    elif path.is_dir():
+        text = _appended(path, {file.name: _file(file, params, names) for file in files_of(path)})
+    else:
+        text = _file(path, params, names)
+    refuse_cell_errors(str(path), text)
+    return text
+
+
+def _file(path: Path, params: IngestParams, names: Collection[str] | None) -> pd.DataFrame:
+    raw, ending, where = _bytes(path), path.suffix.lower(), str(path)
+    marks = params.missing_marks
+    if ending in PARQUET:
+        text = parquet_table(where, raw, missing_marks=marks, names=names)
+    elif ending in EXCEL:
+        text = workbook_table(where, raw, sheet=params.sheet, missing_marks=marks, names=names)
+    else:
+        where, raw = unpacked(where, raw, ending)
+        text = delimited_table(
+            where, raw, encoding=params.encoding, separator=params.separator, missing_marks=marks, names=names
+        )
+    if text.empty:
+        raise FileFormatError(f"{where} has a header and no case. Add one row a case.")
+    first = first_row(path)
+    text.index = pd.RangeIndex(first, first + len(text), name="row")
+    return text
+
+
+def first_row(path: Path) -> int:
+    """The number of the first case in its file: a header is line 1, and Parquet has no line for one."""
+    return 1 if path.suffix.lower() in (*PARQUET, QUERY) else 2
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        kinds = "a CSV, Parquet or Excel file, a folder of such files, or a query (.sql)"
+        raise FileFormatError(f"{path} does not exist. Name {kinds} in the dictionary's layout.") from None
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error.strerror}.") from None
+    if not raw.strip():
+        raise FileFormatError(f"{path} is empty. It needs a header and one row a case.")
+    return raw
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of records in a folder, in the order of their names.
+
+    Raises
+    ------
+    FileFormatError
+        If there is none, or anything that cannot be told to be one.
+    """
+    found = sorted(path for path in folder.iterdir() if not path.name.startswith(LEFT_BEHIND))
+    odd = [path.name for path in found if path.is_dir() or path.suffix.lower() not in DELIMITED + PARQUET + EXCEL]
+    if odd:
+        raise FileFormatError(
+            f"{folder} holds {', '.join(odd)}, and it cannot be told whether there are cases in it. Leave only files "
+            f"of records there: {', '.join(DELIMITED + PARQUET + EXCEL)}."
+        )
+    if not found:
+        raise FileFormatError(f"{folder} is an empty folder. Put the files of records there.")
+    return found
+
+
+def _appended(folder: Path, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """All tables below one another, in the first one's order of columns.
+
+    Raises
+    ------
+    ColumnsError
+        Naming every file whose header differs from the first one's, and in what.
+    """
+    first, *others = tables
+    header = tables[first].columns
+    differences = []
+    for name in others:
+        lacks, has = header.difference(tables[name].columns), tables[name].columns.difference(header)
+        parts = [f"{verb} {', '.join(found)}" for verb, found in (("lacks", lacks), ("also has", has)) if len(found)]
+        if parts:
+            differences.append(f"{name} {' and '.join(parts)}")
+    if differences:
+        raise ColumnsError(
+            f"{folder}: the files have different headers. Beside {first}, {'; '.join(differences)}. Give all the same "
+            f"columns; a value that was not recorded stays empty."
+        )
+    return pd.concat({name: table[header] for name, table in tables.items()}, names=["file", "row"])
+
+
+def _answer(path: Path, params: IngestParams, names: Collection[str] | None) -> pd.DataFrame:
+    text = query_table(str(path), _query(path), url=params.url or "", missing_marks=params.missing_marks, names=names)
+    text.index = pd.RangeIndex(1, 1 + len(text), name="row")
+    return text.sort_values("case_id", kind="stable") if "case_id" in text.columns else text
+
+
+def _query(path: Path) -> str:
+    try:
+        return _bytes(path).decode("utf-8-sig").strip().rstrip(";")
+    except UnicodeDecodeError:
+        raise FileFormatError(f"{path} is not UTF-8. Save the query as UTF-8.") from None
+
+
+def content_sha256(cases: pd.DataFrame) -> str:
+    """A hash of typed cases, the same whatever they came from and in whatever order.
+
+    Parameters
+    ----------
+    cases : DataFrame
+        With `case_id` as a column or as the index.
+    """
+    cases = cases.reset_index() if cases.index.name == "case_id" else cases
+    cases = cases.sort_values("case_id", kind="stable") if "case_id" in cases.columns else cases
+    digest = hashlib.sha256()
+    for name in sorted(cases.columns):
+        values = cases[name]
+        words = values.dtype == object
+        content = json.dumps(values.where(values.notna(), None).tolist()).encode() if words else np.asarray(values)
+        digest.update(name.encode() + b"\n")
+        digest.update(content if isinstance(content, bytes) else content.tobytes())
+    return digest.hexdigest()
+
+
+def input_sha256(path: Path, cases: pd.DataFrame) -> str:
+    """Which input it was: the hash of a file's bytes, or of the cases where there is no one file that holds them."""
+    if path.is_file() and path.suffix.lower() != QUERY:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return content_sha256(cases)
+
+
+def source_facts(path: Path, params: IngestParams, cases: pd.DataFrame) -> dict[str, Any]:
+    """What was read, for a file beside the cases: names, hashes and numbers of rows; no user, no password, no time.
+
+    Parameters
+    ----------
+    path, params
+        As `read_records` took them.
+    cases : DataFrame
+        Typed, with the index that `read_records` gave.
+    """
+    facts: dict[str, Any] = {
+        "name": str(path), "cases": len(cases), "columns": len(cases.columns), "content_sha256": content_sha256(cases),
+    }  # fmt: skip
+    if path.suffix.lower() == QUERY:
+        asked = described(database_url(params.url or ""))
+        return {**facts, "kind": "query", "query_sha256": _file_sha256(path), "database": asked}
+    if path.is_dir():
+        sizes = cases.groupby(level="file", sort=True).size()
+        files = [_file_facts(file, int(sizes[file.name])) for file in files_of(path)]
+        return {**facts, "kind": "folder", "files": files}
+    return {**facts, "kind": "file", "files": [_file_facts(path, len(cases))]}
+
+
+def _file_facts(path: Path, n_cases: int) -> dict[str, Any]:
+    return {"name": path.name, "sha256": _file_sha256(path), "cases": n_cases, "first_row": first_row(path)}
+
+
+def _file_sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
