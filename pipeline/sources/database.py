@@ -22,6 +22,7 @@ DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 """The driver that `backcast[sql]` brings, where a URL names none."""
 CONNECT_SECONDS = 10
 HOW_TO_NAME = "env:NAME, where the environment variable NAME holds postgresql://user:password@server/database"
+SQLITE = b"SQLite format 3\x00"
 READ_ONLY = "25006"
 """SQLSTATE of a change in a transaction that only reads."""
 
@@ -115,6 +116,9 @@ def _engine(where: str, address: URL) -> Iterator[Engine]:
 def _opened(where: str, address: URL) -> sqlite3.Connection:
     if not address.database or not Path(address.database).is_file():
         raise DatabaseError(f"{where}: there is no SQLite file {address.database or ''}. Correct ingest.url or --url.")
+    with Path(address.database).open("rb") as file:
+        if file.read(len(SQLITE)) != SQLITE:
+            raise DatabaseError(f"{where}: {address.database} is no SQLite file, or is encrypted.")
     return sqlite3.connect(f"file:{quote(address.database)}?mode=ro", uri=True)
 
 

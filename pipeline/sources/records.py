@@ -179,12 +179,18 @@ def content_sha256(cases: pd.DataFrame) -> str:
     cases = cases.sort_values("case_id", kind="stable") if "case_id" in cases.columns else cases
     digest = hashlib.sha256()
     for name in sorted(cases.columns):
-        values = cases[name]
-        words = values.dtype == object
-        content = json.dumps(values.where(values.notna(), None).tolist()).encode() if words else np.asarray(values)
-        digest.update(name.encode() + b"\n")
-        digest.update(content if isinstance(content, bytes) else content.tobytes())
+        digest.update(name.encode() + b"\n" + _canonical_bytes(cases[name]))
     return digest.hexdigest()
+
+
+def _canonical_bytes(values: pd.Series) -> bytes:
+    """Numbers as float64, days as seconds, words as JSON; missing is always alike, and so is zero."""
+    if pd.api.types.is_datetime64_dtype(values):
+        return values.to_numpy().astype("datetime64[s]").tobytes()
+    if pd.api.types.is_numeric_dtype(values):
+        numbers = values.to_numpy(dtype=np.float64)
+        return (np.where(np.isnan(numbers), np.nan, numbers) + 0.0).tobytes()
+    return json.dumps([None if pd.isna(value) else value for value in values]).encode()
 
 
 def input_sha256(path: Path, cases: pd.DataFrame) -> str:
