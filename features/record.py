@@ -49,10 +49,17 @@ class Problem:
     rows: tuple[int, ...] = ()
     places: tuple[str, ...] = ()
 
+    @property
+    def stands(self) -> tuple[str, ...]:
+        """Where each row stands, in words."""
+        return self.places or tuple(map(str, self.rows))
+
     def __str__(self) -> str:
         where = ""
         if self.rows:
-            first = ", ".join(map(str, (self.places or self.rows)[:ROWS_NAMED])) + (", ..." if len(self.rows) > ROWS_NAMED else "")
+            first = ", ".join(map(str, (self.places or self.rows)[:ROWS_NAMED])) + (
+                ", ..." if len(self.rows) > ROWS_NAMED else ""
+            )
             where = f" in {len(self.rows)} row{'s' if len(self.rows) > 1 else ''} ({first})"
         return f"{self.column} {self.what}{where}. {self.to_do}"
 
@@ -68,9 +75,7 @@ def refuse_problems(source: str, problems: Sequence[Problem]) -> None:
 
 def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     """One row a problem: rule, column, n_rows, rows, what, to_do."""
-    rows = [
-        (p.rule, p.column, len(p.rows), " ".join(map(str, p.places or p.rows)), p.what, p.to_do, p.kind.__name__) for p in problems
-    ]
+    rows = [(p.rule, p.column, len(p.rows), " ".join(p.stands), p.what, p.to_do, p.kind.__name__) for p in problems]
     return pd.DataFrame(rows, columns=["rule", "column", "n_rows", "rows", "what", "to_do", "error"])
 
 
@@ -385,6 +390,37 @@ def date_problems(cases: pd.DataFrame, today: dt.date, first_row: int) -> list[P
                 first_row,
             )
     return problems
+
+
+BIRTH_SLACK_YEARS = 2
+"""By which the years of birth that two cases imply may differ: ages are in whole years, and some are of another day."""
+
+
+def patient_problems(cases: pd.DataFrame, first_row: int) -> list[Problem]:
+    """Cases of one `patient_id` that cannot be so: the same decision twice, or different people.
+
+    Mostly the files of two years, or of two hospitals that number their patients alike, were put together. What is
+    not recorded contradicts nothing.
+    """
+    keys = cases.reindex(columns=["patient_id", "index_date", "sex", "age_years"]).reset_index(drop=True)
+    decision, days = keys[["patient_id", "index_date"]], pd.to_datetime(keys["index_date"])
+    sexes = keys.groupby("patient_id")["sex"].transform("nunique")
+    born = ((days - pd.Timestamp(0)) / pd.Timedelta(days=365.25) - keys["age_years"]).groupby(keys["patient_id"])
+    again = decision.duplicated(keep=False) & decision.notna().all(axis="columns")
+    apart = born.transform("max") - born.transform("min")
+    one = "One row is one planned operation: keep one, or give each the day of its own decision."
+    person = "Correct it. Do two files number their patients alike? Give each person an id of their own."
+    found = (
+        ("index_date", again, "repeated_decision", "stands more than once for one patient", one),
+        ("sex", sexes > 1, "two_people", "differs within one patient_id", person),
+        ("age_years", apart > BIRTH_SLACK_YEARS, "two_people", "fits no one year of birth within a patient_id", person),
+    )
+    dictionary = load_dictionary()
+    return [
+        problem
+        for name, wrong, rule, what, to_do in found
+        for problem in _problem_if(wrong, dictionary[name], rule, what, to_do, first_row)
+    ]
 
 
 FOLLOW_UP_FORMS = ("follow-up work-up", "follow-up drawing", "follow-up examination", "follow-up imaging")

@@ -17,6 +17,7 @@ from features.record import (
     date_problems,
     followup_problems,
     fraction_problems,
+    patient_problems,
     required_columns,
     typed_cases,
     wrong_columns,
@@ -67,6 +68,8 @@ def checked_records(
     found = [p for p in found if p.rule != "missing_key" or not {(p.column, row) for row in p.rows} <= said]
     problems += unreadable + found + fraction_problems(cases) + date_problems(cases, today, FIRST_ROW)
     problems += followup_problems(cases, FIRST_ROW)
+    if moment == "adjudication":
+        problems += patient_problems(cases, FIRST_ROW)
     return cases, placed(problems, text.index)
 
 

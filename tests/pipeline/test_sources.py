@@ -390,6 +390,33 @@ def test_a_case_in_two_files_is_named_with_file_and_row(typed, years, backcast):
     assert answer.says("case_id is not unique in 2 rows (2016.csv:5, 2017.xlsx:22)")
 
 
+def test_an_operation_in_two_files_is_found_under_another_case_id(typed, years, backcast):
+    again = typed.iloc[[3]].assign(case_id="C900001")
+    pd.concat([typed.iloc[20:40], again]).to_excel(years / "2017.xlsx", index=False)
+    answer = backcast("check", "years", "--for", "training")
+    assert answer.status == 8
+    assert answer.says("index_date stands more than once for one patient in 2 rows (2016.csv:5, 2017.xlsx:22)")
+    assert answer.says("One row is one planned operation")
+
+
+def test_two_hospitals_that_number_their_patients_alike_are_found(typed, years, backcast):
+    other = typed.iloc[20:40].assign(patient_id=typed["patient_id"].iloc[:20].to_numpy())
+    other["index_date"] = other["index_date"] + pd.Timedelta(days=1)
+    other.to_excel(years / "2017.xlsx", index=False)
+    answer = backcast("check", "years", "--for", "training")
+    assert answer.status == 8
+    assert answer.says("sex differs within one patient_id", "(2016.csv:", "Do two files number their patients alike?")
+    assert answer.says("age_years fits no one year of birth within a patient_id", "(2016.csv:")
+
+
+def test_cases_of_one_patient_may_be_years_apart(typed, years, backcast):
+    back = typed.iloc[[3]].assign(case_id="C900001", age_years=typed["age_years"].iloc[3] + 2)
+    back[["index_date", "operation_date"]] += pd.Timedelta(days=800)
+    back[["reoperation_date", "death_date", "last_contact_date"]] = pd.NaT
+    pd.concat([typed.iloc[20:40], back]).to_excel(years / "2017.xlsx", index=False)
+    assert backcast("check", "years", "--for", "training").err == ""
+
+
 @pytest.mark.parametrize(("name", "words"), [("notes.docx", "holds notes.docx"), ("old", "holds old")])
 def test_what_cannot_be_told_to_be_records_is_refused(years, name, words):
     (years / name).mkdir() if name == "old" else (years / name).write_bytes(b"x")
