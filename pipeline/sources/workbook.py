@@ -52,7 +52,10 @@ def workbook_table(
     refuse_odd_header(where, header, names)
     empty = [place for place, row in enumerate(cells[1:], start=2) if all(map(_is_blank, row))]
     if empty:
-        raise FileFormatError(f"{where}: {len(empty)} rows are empty (row {first_of(empty)}). Delete them.")
+        raise FileFormatError(
+            f"{where}: {len(empty)} {'rows are' if len(empty) > 1 else 'row is'} empty (row {first_of(empty)}). "
+            f"Delete what is empty between the cases."
+        )
     columns = list(zip(*cells[1:], strict=True)) or [()] * len(header)
     return text_table(where, list(map(str, header)), columns, missing_marks)
 
@@ -96,8 +99,8 @@ def _values(where: str, raw: bytes, sheet: Any) -> Cells:
         unknown = [cell.coordinate for cell in computed if cell.value is None and cell.data_type == "n"]
         if unknown:
             raise FileFormatError(
-                f"{where}: {len(unknown)} formulas come without their results (cell {first_of(unknown)}), as a program "
-                f"writes them. Open the file in Excel or LibreOffice and save it."
+                f"{where}: {len(unknown)} cells hold formulas without their results ({first_of(unknown)}), as a "
+                f"program writes them. Open the file in Excel or LibreOffice and save it."
             )
         for formula, result in zip(formulas, computed, strict=True):
             cells[formula.row - 1][formula.column - 1] = result.value

@@ -183,7 +183,7 @@ def test_a_zip_holds_one_csv(elsewhere):
 def test_a_message_names_the_file_within_the_zip(elsewhere):
     with zipfile.ZipFile("pack.zip", "w") as archive:
         archive.writestr("cases.csv", "case_id,odi\nC1\n")
-    with pytest.raises(FileFormatError, match=r"pack\.zip \(cases\.csv\): 1 rows do not have the 2 values"):
+    with pytest.raises(FileFormatError, match=r"pack\.zip \(cases\.csv\): 1 row does not have the 2 values"):
         read("pack.zip")
 
 
@@ -274,7 +274,7 @@ def test_columns_of_a_sheet_need_names_of_their_own(sheet):
 
 def test_empty_rows_and_columns_at_the_end_are_none_and_between_cases_are_refused(sheet):
     assert sheet(HEADER, CASE, [None] * 5, [" "]).shape == (1, 3)
-    with pytest.raises(FileFormatError, match=r"1 rows are empty \(row 3\)\. Delete them"):
+    with pytest.raises(FileFormatError, match=r"1 row is empty \(row 3\)\. Delete what is empty"):
         sheet(HEADER, CASE, [], CASE)
     with pytest.raises(FileFormatError, match="has a header and no case"):
         sheet(HEADER)
@@ -299,7 +299,7 @@ def test_a_csv_saved_from_a_failed_formula_is_refused_alike(elsewhere):
 
 
 def test_a_formula_without_its_result_is_no_missing_value(sheet):
-    with pytest.raises(FileFormatError, match=r"1 formulas come without their results \(cell B2\).*save it"):
+    with pytest.raises(FileFormatError, match=r"1 cells hold formulas without their results \(B2\).*save it"):
         sheet(HEADER, ["C1", "=20+20", None])
 
 
