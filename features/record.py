@@ -405,7 +405,7 @@ def patient_problems(cases: pd.DataFrame, first_row: int) -> list[Problem]:
     keys = cases.reindex(columns=["patient_id", "index_date", "sex", "age_years"]).reset_index(drop=True)
     decision, days = keys[["patient_id", "index_date"]], pd.to_datetime(keys["index_date"])
     sexes = keys.groupby("patient_id")["sex"].transform("nunique")
-    born = ((days - pd.Timestamp(0)) / pd.Timedelta(days=365.25) - keys["age_years"]).groupby(keys["patient_id"])
+    born = (days.dt.year + days.dt.dayofyear / 366 - keys["age_years"]).groupby(keys["patient_id"])
     again = decision.duplicated(keep=False) & decision.notna().all(axis="columns")
     apart = born.transform("max") - born.transform("min")
     one = "One row is one planned operation: keep one, or give each the day of its own decision."
