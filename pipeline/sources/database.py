@@ -23,6 +23,7 @@ DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 CONNECT_SECONDS = 10
 HOW_TO_NAME = "env:NAME, where the environment variable NAME holds postgresql://user:password@server/database"
 SQLITE = b"SQLite format 3\x00"
+ONE_SELECT = "Write one SELECT."
 READ_ONLY = "25006"
 """SQLSTATE of a change in a transaction that only reads."""
 
@@ -79,7 +80,9 @@ def query_table(
         connection = connection.execution_options(no_parameters=True, **_only_reading(address))
         answer = connection.exec_driver_sql(query)
         if not answer.returns_rows:
-            raise FileFormatError(f"{where} asks for nothing: its query returns no table. Write one SELECT.")
+            raise FileFormatError(f"{where} asks for nothing: its query returns no table. {ONE_SELECT}")
+        if address.get_driver_name() == "psycopg" and answer.cursor.nextset():
+            raise FileFormatError(f"{where} asks more than once, and one answer alone would be read. {ONE_SELECT}")
         header, rows = list(answer.keys()), answer.fetchall()
     refuse_odd_header(where, header, names)
     if not rows:
@@ -99,8 +102,7 @@ def _engine(where: str, address: URL) -> Iterator[Engine]:
         if address.get_backend_name() == "sqlite":
             engine = create_engine("sqlite://", creator=lambda: _opened(where, address), poolclass=NullPool)
         else:
-            timeout = {"connect_timeout": CONNECT_SECONDS} if address.get_backend_name() == "postgresql" else {}
-            engine = create_engine(address, poolclass=NullPool, connect_args=timeout)
+            engine = create_engine(_with_timeout(address), poolclass=NullPool)
     except exc.NoSuchModuleError:
         raise DatabaseError(f"{where}: SQLAlchemy knows no database {address.drivername}.") from None
     except ImportError as error:
@@ -111,6 +113,13 @@ def _engine(where: str, address: URL) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def _with_timeout(address: URL) -> URL:
+    """With an end to the wait for a server that does not answer, unless the address has one."""
+    if address.get_backend_name() != "postgresql" or "connect_timeout" in address.query:
+        return address
+    return address.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
 
 
 def _opened(where: str, address: URL) -> sqlite3.Connection:
@@ -139,7 +148,7 @@ def _said_plainly(where: str, address: URL) -> Iterator[None]:
             to_do = "Is it the right server, port, database, user and password?"
             raise DatabaseError(f"{asked} cannot be reached or refuses the login{words}. {to_do}") from None
         if state == READ_ONLY:
-            raise DatabaseError(f"{asked} is only read, but the query changes it. Write one SELECT.") from None
+            raise DatabaseError(f"{asked} is only read, but the query changes it. {ONE_SELECT}") from None
         raise DatabaseError(f"{asked} cannot answer the query{words}. Try it in the database.") from None
 
 

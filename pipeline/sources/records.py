@@ -97,7 +97,7 @@ def first_row(path: Path) -> int:
     return 1 if path.suffix.lower() in (*PARQUET, QUERY) else 2
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, empty: str = "It needs a header and one row a case.") -> bytes:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}.") from None
     if not raw.strip():
-        raise FileFormatError(f"{path} is empty. It needs a header and one row a case.")
+        raise FileFormatError(f"{path} is empty. {empty}")
     return raw
 
 
@@ -162,7 +162,7 @@ def _answer(path: Path, params: IngestParams, names: Collection[str] | None) -> 
 
 def _query(path: Path) -> str:
     try:
-        return _bytes(path).decode("utf-8-sig").strip().rstrip(";")
+        return _bytes(path, empty="It needs one SELECT.").decode("utf-8-sig").strip().rstrip(";")
     except UnicodeDecodeError:
         raise FileFormatError(f"{path} is not UTF-8. Save the query as UTF-8.") from None
 

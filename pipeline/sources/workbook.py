@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import io
 import warnings
-import zipfile
-import zlib
 from collections.abc import Collection
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 
@@ -70,8 +67,11 @@ def _book(where: str, raw: bytes, **how: bool) -> Any:
     try:
         with warnings.catch_warnings(action="ignore"):  # some quote the value of a cell
             return load_workbook(io.BytesIO(raw), **how)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError, ParseError):
-        raise FileFormatError(f"{where} is not a whole Excel file. {BROKEN_OFF}") from None
+    except Exception:  # whatever its parsers stumble over; a fault of the file is no fault of ours
+        raise FileFormatError(
+            f"{where} is not a whole Excel file, or one that openpyxl cannot read. {BROKEN_OFF} Else save the sheet "
+            f"alone, as .xlsx or as CSV (UTF-8)."
+        ) from None
 
 
 def _sheet(where: str, book: Any, name: str | None) -> Any:
@@ -99,8 +99,8 @@ def _values(where: str, raw: bytes, sheet: Any) -> Cells:
         unknown = [cell.coordinate for cell in computed if cell.value is None and cell.data_type == "n"]
         if unknown:
             raise FileFormatError(
-                f"{where}: {len(unknown)} cells hold formulas without their results ({first_of(unknown)}), as a "
-                f"program writes them. Open the file in Excel or LibreOffice and save it."
+                f"{where}: the results of {len(unknown)} formulas are not in the file (cell {first_of(unknown)}), as "
+                f"where a program wrote it. Open it in Excel or LibreOffice and save it."
             )
         for formula, result in zip(formulas, computed, strict=True):
             cells[formula.row - 1][formula.column - 1] = result.value

@@ -238,6 +238,22 @@ def test_an_answer_that_names_a_column_twice_is_refused(ask):
         ask("SELECT a.case_id, a.odi, b.case_id, b.odi FROM operations a JOIN operations b ON a.case_id = b.case_id")
 
 
+@pytest.mark.parametrize("query", ["SELECT * FROM operations; SELECT 1", "SELECT 1 AS odi; DROP TABLE operations"])
+def test_a_file_holds_one_query(ask, query):
+    with pytest.raises((FileFormatError, DatabaseError), match=r"Write one SELECT|one statement at a time"):
+        ask(query)
+    assert len(ask()) == 60
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [("", "cases.sql is empty. It needs one SELECT"), ("-- later", "its query returns no table. Write one SELECT")],
+)
+def test_a_file_without_a_query_is_refused(ask, query, words):
+    with pytest.raises(FileFormatError, match=re.escape(words)):
+        ask(query)
+
+
 def test_a_column_without_any_value_is_not_recorded(ask):
     assert ask("SELECT case_id, NULL AS odi FROM operations")["odi"].isna().all()
 
