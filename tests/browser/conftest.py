@@ -151,13 +151,35 @@ def screen_page(open_page: Callable[..., ScreenPage]) -> ScreenPage:
 
 
 @pytest.fixture(scope="session")
-def axe() -> Any:
-    """The accessibility check of axe-core, which the package brings along."""
+def serious() -> Callable[[Any], list[tuple[str, list[Any]]]]:
+    """Rule and places of every finding of axe-core that is serious or worse.
+
+    A form that is hidden cannot fail, and costs as much as one that is shown: its panel is empty meanwhile.
+    """
     try:
         from axe_playwright_python.sync_playwright import Axe
     except ImportError:
         _missing("axe-playwright-python is not installed: `make setup` installs it.")
-    return Axe()
+    axe = Axe()
+
+    def found(page: Any) -> list[tuple[str, list[Any]]]:
+        assert page.evaluate(REPEATED_IDS) == []
+        page.evaluate(TAKE_OUT)
+        violations = axe.run(page).response["violations"]
+        page.evaluate(PUT_BACK)
+        bad = [one for one in violations if one["impact"] in ("serious", "critical")]
+        return [(one["id"], [node["target"] for node in one["nodes"]][:5]) for one in bad]
+
+    return found
+
+
+REPEATED_IDS = """() => [...document.querySelectorAll('[id]')].map(one => one.id)
+    .filter((id, at, all) => all.indexOf(id) !== at)"""
+TAKE_OUT = """() => {
+    window.takenOut = [...document.querySelectorAll('[data-question][hidden]')].map(one => [one, [...one.childNodes]]);
+    for (const [one] of window.takenOut) one.replaceChildren();
+}"""
+PUT_BACK = "() => { for (const [one, nodes] of window.takenOut) one.append(...nodes); }"
 
 
 @pytest.fixture(scope="session")

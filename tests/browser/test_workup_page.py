@@ -242,22 +242,13 @@ def test_a_work_up_is_entered_by_keyboard_alone(screen_page):
     assert page.is_visible("#workup-view")
 
 
-def test_axe_finds_nothing_serious_and_a_phone_scrolls_in_one_direction(open_page, axe):
+def test_axe_finds_nothing_serious_and_a_phone_scrolls_in_one_direction(open_page, serious):
     phone = open_page(width=360, height=800, scheme="dark", at="#workup")
     phone.load("little_known")
     phone.page.eval_on_selector_all("#w-record details", "all => all.forEach(one => { one.open = true })")
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 360
     phone.page.evaluate("document.querySelectorAll('.top, .bar').forEach(one => { one.style.position = 'static' })")
-    assert serious(axe.run(phone.page)) == []
+    assert serious(phone.page) == []
     phone.ask()
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert serious(axe.run(phone.page)) == []
-
-
-def serious(results):
-    """Rule and places of every finding that is serious or worse."""
-    return [
-        (finding["id"], [node["target"] for node in finding["nodes"]][:5])
-        for finding in results.response["violations"]
-        if finding["impact"] in ("serious", "critical")
-    ]
+    assert serious(phone.page) == []
