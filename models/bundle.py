@@ -22,9 +22,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from features.errors import BundleError
 from features.predictors import Predictor
-from models.encoding import Encoding
+from models.encoding import Encoding, Floats
 from models.experience import Seen, SimilarCases
 from models.fitted import FittedModel, LinearModel, Recalibration, TreeModel, TreeStack
 
@@ -68,6 +70,19 @@ class Bundle:
     similar: SimilarCases
     distributions: Mapping[str, Any] = field(default_factory=dict)
     """`development_distributions`: what later answers are held against."""
+    cohort: Mapping[str, Any] = field(default_factory=dict)
+    """Whom it was developed on and what its label means: `minimum_age_years`, and the choices of `OutcomeParams`."""
+    updates: tuple[Mapping[str, Any], ...] = field(default=())
+    """What was changed at other sites, oldest first: `models.updating.update_facts`."""
+    refit_recalibrations: tuple[Recalibration, ...] = field(default=())
+    """One a refit, where a site's few cases make the recalibration itself uncertain; else all have the model's."""
+
+    def recalibrated_refits(self, margins: Floats) -> Floats:
+        """Calibrated log-odds of each refit, (n_refits, n_cases), from their margins."""
+        if not self.refit_recalibrations:
+            return self.recalibration(margins)
+        intercepts, slopes = np.array([(each.intercept, each.slope) for each in self.refit_recalibrations]).T
+        return intercepts[:, None] + slopes[:, None] * margins
 
 
 @cache
@@ -110,6 +125,9 @@ def write_bundle(bundle: Bundle, folder: Path) -> str:
         "recalibration": vars(bundle.recalibration),
         "builder_params": dict(bundle.builder_params),
         "development": dict(bundle.development),
+        "cohort": dict(bundle.cohort),
+        "updates": [dict(update) for update in bundle.updates],
+        "refit_recalibrations": [vars(each) for each in bundle.refit_recalibrations],
         "explanation": bundle.model.explanation,
         "code_sha256": code_sha256(),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
@@ -202,6 +220,9 @@ def read_bundle(folder: Path) -> Bundle:
         },
         similar=SimilarCases.from_json(experience["similar"]),
         distributions=experience["distributions"],
+        cohort=head.get("cohort", {}),
+        updates=tuple(head.get("updates", ())),
+        refit_recalibrations=tuple(Recalibration(**each) for each in head.get("refit_recalibrations", ())),
     )
 
 

@@ -187,7 +187,7 @@ class RiskPredictor:
             margins = self._trees.log_odds(predictors)
         else:
             margins = np.stack([refit.log_odds(predictors) for refit in self.bundle.refits])
-        return np.std(self.bundle.recalibration(margins), axis=0, ddof=1)
+        return np.std(self.bundle.recalibrated_refits(margins), axis=0, ddof=1)
 
 
 def input_keys(cases: pd.DataFrame, model_sha256: str, names: Sequence[str] | None = None) -> pd.Series:

@@ -79,7 +79,7 @@ class Instability:
 
 
 def instability(bundle: Bundle, cases: pd.DataFrame, features: pd.DataFrame) -> Instability:
-    """The risks of cases under a model and its refits; all share the model's recalibration.
+    """The risks of cases under a model and its refits.
 
     Parameters
     ----------
@@ -87,9 +87,10 @@ def instability(bundle: Bundle, cases: pd.DataFrame, features: pd.DataFrame) -> 
         Records, and the builders' features of the same cases.
     """
     frame = predictor_frame(cases, features, [predictor.name for predictor in bundle.predictors])
-    refits = [sigmoid(bundle.recalibration(refit.log_odds(frame))) for refit in bundle.refits]
+    margins = np.array([refit.log_odds(frame) for refit in bundle.refits]).reshape(len(bundle.refits), len(frame))
+    refits = sigmoid(bundle.recalibrated_refits(margins))
     risk = sigmoid(bundle.recalibration(bundle.model.log_odds(frame)))
-    return Instability(risk, np.column_stack([np.zeros((len(frame), 0)), *refits]))
+    return Instability(risk, refits.T)
 
 
 def risk_instability(found: Instability) -> dict[str, Estimate]:

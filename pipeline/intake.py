@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -47,12 +47,13 @@ def named_file(path: Path, **reading: Unpack[Reading]) -> IngestParams:
 
 
 def checked_records(
-    path: Path, params: IngestParams, moment: Known, *, today: dt.date
+    path: Path, params: IngestParams, moment: Known, *, today: dt.date, required: Collection[str] | None = None
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """The typed cases of a file, a folder or a query, and everything that is wrong with them at that moment.
 
-    With `moment` `preoperative` they are for a prediction, and a variable known later is a problem. The index of
-    the cases, and the rows of a problem, say where each stands (see `read_records`).
+    With `moment` `preoperative` they are for a prediction, and a variable known later is a problem. Other columns
+    than those the moment asks for may be `required`. The index of the cases, and the rows of a problem, say where
+    each stands (see `read_records`).
 
     Raises
     ------
@@ -60,7 +61,7 @@ def checked_records(
         If there is no table to be read at all.
     """
     text = read_records(path, params)
-    problems = wrong_columns(text.columns, moment, required_columns(moment))
+    problems = wrong_columns(text.columns, moment, required_columns(moment) if required is None else required)
     cases, unreadable = typed_cases(text, FIRST_ROW)
     said = {(problem.column, row) for problem in unreadable for row in problem.rows}
     found = schema_problems(cases, moment, FIRST_ROW)

@@ -77,6 +77,10 @@ def as_bundle(result: Learned, data: Development, params: Params, outcome: str, 
         seen=seen_in(data.X, result.predictors),
         similar=SimilarCases.learned(result.model.contributions(data.X)[1], data.y, data.weights),
         distributions=development_distributions(data.X[[p.name for p in result.predictors]], result.out_of_fold),
+        cohort={
+            "minimum_age_years": params.cohort.minimum_age_years,
+            **dataclasses.asdict(params.cohort.outcomes[outcome]),
+        },
     )
 
 
