@@ -113,6 +113,29 @@ def _labels(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.Data
     return label.mask(decided == "failed", 1.0).mask(decided == "unknown").to_frame()
 
 
+def label_columns(outcome: str, choice: OutcomeParams) -> tuple[str, ...]:
+    """Columns of a record that the label is made from; without one of them no case is labelled as it is meant.
+
+    Examples
+    --------
+    >>> label_columns("failure_12m", OutcomeParams(reoperation="failed", death="as_reported"))
+    ('odi', 'odi_12m', 'index_date', 'reoperation_date')
+    """
+    rules = _table().query("outcome == @outcome")
+    if is_in_time(outcome):
+        return ("index_date", "reoperation_date", "last_contact_date")
+    changes = rules[rules["kind"] == "percent_change"]
+    events = {"death_date": choice.death, "reoperation_date": choice.reoperation}
+    deciding = [name for name, meaning in events.items() if meaning != "as_reported"]
+    names = [
+        *(BASELINE[instrument] for instrument in changes["instrument"]),
+        *(REPORTED[instrument] for instrument in rules["instrument"]),
+        *(["diagnosis"] if (rules["diagnosis"] != "all").any() else []),
+        *(["index_date", *deciding] if deciding else []),
+    ]
+    return tuple(dict.fromkeys(names))
+
+
 def is_defined(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.Series:
     """Whether a case's report could tell the outcome: a percentage needs a baseline, at the floor, to fall from.
 

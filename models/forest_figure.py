@@ -37,7 +37,11 @@ PANELS = (
 )
 
 
-def forest(found: Mapping[str, Any], title: str) -> Figure:
+LEFT_OUT = "each centre predicted by the whole recipe learned without it"
+"""How the risks of a forest came about, where nothing else is said."""
+
+
+def forest(found: Mapping[str, Any], title: str, how: str = LEFT_OUT) -> Figure:
     """Slope, intercept and AUROC side by side: a row a centre, then the mean and the prediction interval.
 
     `found` is one learner's part of `models.validation.internal_external`. Squares grow with what a centre
@@ -53,8 +57,9 @@ def forest(found: Mapping[str, Any], title: str) -> Figure:
         _panel(panel_axes, panel, found)
     _names(axes[0], found["centres"])
     figure.text(0.012, 1 - 0.2 / height, title, fontsize=11, fontweight="bold", va="center")
-    explained = "each centre predicted by the whole recipe learned without it; whiskers are 95 % intervals"
-    figure.text(0.012, 1 - 0.42 / height, explained, fontsize=SMALL, color=GREY, va="center")
+    figure.text(
+        0.012, 1 - 0.42 / height, f"{how}; whiskers are 95 % intervals", fontsize=SMALL, color=GREY, va="center"
+    )
     for place, note in enumerate(reversed(notes)):
         figure.text(0.012, (0.06 + INCHES_PER_NOTE * (place + 0.5)) / height, note, fontsize=SMALL - 0.5, color=GREY)
     return figure

@@ -102,6 +102,30 @@ def explain(cases: Path, case_id: str, out: Path, models: tuple[str, ...], **rea
         click.echo(paragraph + "\n")
 
 
+ONE_MODEL = click.option(
+    "--model",
+    required=True,
+    metavar="URI_OR_FOLDER",
+    help="A registered model (models:/name@alias) or a bundle folder.",
+)
+
+
+@cli.command()
+@CASES
+@ONE_MODEL
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("validation"), show_default=True,
+    help="Folder for the report, its figures and tables.",
+)  # fmt: skip
+@ENCODING
+@SEPARATOR
+def validate(cases: Path, model: str, out: Path, encoding: str, separator: str) -> None:
+    """Is a model right at another site? The whole evidence on its cases, and what so few cannot say."""
+    from pipeline.external_validation import validate_file
+
+    click.echo(validate_file(cases, model, out, encoding=encoding, separator=separator))
+
+
 @cli.command()
 @CASES
 @click.option(

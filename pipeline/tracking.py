@@ -45,7 +45,7 @@ Client = MlflowClient
 """The client of a store, for those who get one from `store()`."""
 
 MODEL_PREFIX = "backcast-"
-TRAINING, SCORING, WORKING_UP = "backcast", "backcast-scores", "backcast-workups"
+TRAINING, SCORING, WORKING_UP, VALIDATING = "backcast", "backcast-scores", "backcast-workups", "backcast-validations"
 CAUSE = "cause"
 """The question of the model of causes; it stands where another model has its outcome."""
 CHAMPION = "champion"
@@ -352,6 +352,42 @@ def log_batch(
             {f"mean_risk/{outcome}": float(mean) for outcome, mean in by_outcome.mean().dropna().items()}
         )
         return str(run.info.run_id)
+
+
+def log_validation(
+    outcome: str,
+    *,
+    uri: str,
+    model_sha256: str,
+    model_id: str | None,
+    input_sha256: str,
+    provenance: str,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    files: Mapping[str, Path],
+) -> str:
+    """The evidence of a model on another site's cases as a run, its metrics linked to the model where it is registered.
+
+    Figures and the report hold no case; the file is named by its hash.
+    """
+    mlflow.set_experiment(VALIDATING)
+    with mlflow.start_run(run_name=f"{outcome} elsewhere") as run:
+        tags = {"outcome": outcome, "bundle_sha256": model_sha256, f"model.{outcome}": uri}
+        mlflow.set_tags({**tags, "input_sha256": input_sha256, "provenance": provenance})
+        mlflow.log_params({key: str(value)[:500] for key, value in params.items()})
+        mlflow.log_metrics(dict(metrics), model_id=model_id)
+        _log_files(files)
+        return str(run.info.run_id)
+
+
+def logged_model(client: MlflowClient, uri: str) -> str | None:
+    """The logged model behind a registered version (`models:/name/3`), to which metrics can be linked; else None."""
+    name, _, version = uri.removeprefix("models:/").partition("/")
+    if not uri.startswith("models:/") or not version.isdigit():
+        return None
+    found = client.get_model_version(name, version)
+    logged = str(found.source).removeprefix("models:/")
+    return found.model_id or (logged if logged.startswith("m-") else None)
 
 
 def log_workups(
