@@ -169,13 +169,13 @@ def _typical(values: Any, form: str) -> str:
         if len(words) < FEWEST_TOLD:
             return ""
         counts = words.value_counts()
-        return f"{counts.index[0]} {counts.iloc[0] / len(words):.0%}"
+        return f"{counts.index[0]} {_percent(counts.iloc[0] / len(words))}"
     numbers = as_numbers(values)
     numbers = numbers[~np.isnan(numbers)]
     if len(numbers) < FEWEST_TOLD:
         return ""
     if set(np.unique(numbers)) <= {0.0, 1.0}:
-        return f"{numbers.mean():.0%}"
+        return _percent(float(numbers.mean()))
     return f"{np.median(numbers):.3g}"
 
 
@@ -186,16 +186,20 @@ def _typical_before(kept: Mapping[str, Any] | None) -> str:
     shares = np.array(kept["shares"])
     if "levels" in kept:
         first = int(np.argmax(shares[: len(kept["levels"])])) if kept["levels"] else 0
-        return f"{kept['levels'][first]} {shares[first]:.0%}" if kept["levels"] else ""
+        return f"{kept['levels'][first]} {_percent(shares[first])}" if kept["levels"] else ""
     cuts = kept["cuts"]
     if cuts == [0.0]:
-        return f"{shares[1]:.0%}"
+        return _percent(shares[1])
     place = int(np.searchsorted(np.cumsum(shares), 0.5))
     if not cuts:
         return ""
     if place == 0:
         return f"at most {cuts[0]:.3g}"
     return f"over {cuts[-1]:.3g}" if place == len(cuts) else f"{cuts[place - 1]:.3g} to {cuts[place]:.3g}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def risk_drift(bundle: Bundle, risk: Floats) -> float | None:

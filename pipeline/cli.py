@@ -128,6 +128,35 @@ def validate(cases: Path, model: str, out: Path, encoding: str, separator: str) 
 
 @cli.command()
 @CASES
+@ONE_MODEL
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("update"), show_default=True,
+    help="Folder for the updated bundle, the page of the update and both cards.",
+)  # fmt: skip
+@click.option(
+    "--level", type=click.FloatRange(0, 0.5, min_open=True), default=0.05, show_default=True, help="Of each test."
+)
+@click.option(
+    "--promote", type=click.Choice(["never", "by-rule", "anyway"]), default="never", show_default=True,
+    help="Whether the update may become champion: by the rule of params.yaml on these cases, or whatever it says.",
+)  # fmt: skip
+@click.option("--register/--no-register", "registers", default=True, show_default=True, help="In MLflow.")
+@ENCODING
+@SEPARATOR
+def update(
+    cases: Path, model: str, out: Path, level: float, promote: Any, registers: bool, encoding: str, separator: str
+) -> None:
+    """The least change that a site's cases ask for: intercept, intercept and slope, or none; as a new version."""
+    from pipeline.updating import update_file
+
+    said = update_file(
+        cases, model, out, level=level, promote=promote, registers=registers, encoding=encoding, separator=separator
+    )
+    click.echo(said)
+
+
+@cli.command()
+@CASES
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False),
     help="CSV or Parquet file for the ranked causes with the points of each finding; the batch is logged in MLflow.",

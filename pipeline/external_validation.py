@@ -82,15 +82,15 @@ def validate_file(path: Path, name: str, out: Path, *, encoding: str, separator:
 
 
 @contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
-    """A folder beside the one wanted, put in its place when all went well; an earlier result there is replaced.
+def whole_folder(out: Path, result: str = RESULT) -> Iterator[Path]:
+    """A folder beside the one wanted, put in its place when all went well; one that holds an earlier `result` goes.
 
     Raises
     ------
     FileFormatError
         If something else is there, or nothing can be written.
     """
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / RESULT).is_file())):
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / result).is_file())):
         raise FileFormatError(f"--out names {out}, which holds something else. Name a new folder.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def evidence(site: SiteCases, model: LoadedModel, params: Params) -> dict[str, A
     thresholds = sorted({*params.evaluate.thresholds, threshold})
     mix = case_mix(
         model.predictor,
-        site.columns,
+        {name: values[known] for name, values in site.columns.items()},
         minimum=params.monitor.minimum_predictions,
         most_index=params.monitor.stability_index,
     )
@@ -142,13 +142,13 @@ def evidence(site: SiteCases, model: LoadedModel, params: Params) -> dict[str, A
         "sample_size": sample_size(sample_verdict(risk, weights, threshold), threshold),
         "case_mix": _without_nan(mix),
         "mix": {
-            "mean_risk": float(rounded(np.mean(site.risk))),
+            "mean_risk": float(rounded(np.mean(risk))),
             "prevalence_before": bundle.development["prevalence"],
-            "risk_drift": _or_none(risk_drift(bundle, site.risk)),
-            "far_from_all": float(rounded(np.mean(far(model, site)))),
+            "risk_drift": _or_none(risk_drift(bundle, risk)),
+            "far_from_all": float(rounded(np.mean(far(model, site)[known]))),
             "never_recorded": never_recorded(mix),
         },
-        "completeness": completeness(recorded),
+        "completeness": completeness(recorded[known]),
         "performance": _as_json(
             performance(y, risk, thresholds=thresholds, seed=params.evaluate.seed, weights=weights)
         ),

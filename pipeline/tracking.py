@@ -48,7 +48,8 @@ MODEL_PREFIX = "backcast-"
 TRAINING, SCORING, WORKING_UP, VALIDATING = "backcast", "backcast-scores", "backcast-workups", "backcast-validations"
 CAUSE = "cause"
 """The question of the model of causes; it stands where another model has its outcome."""
-CHAMPION = "champion"
+CHAMPION, UPDATED = "champion", "updated"
+"""Aliases: the version that is served, and the newest that was updated for a site."""
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How a store says that a model or an alias does not exist; anything else is a fault."""
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "xgboost")
@@ -287,6 +288,8 @@ def describe_version(client: MlflowClient, outcome: str, version: str, head: Map
     for key, value in {**tags, "provenance": head["provenance"]}.items():
         client.set_model_version_tag(name, version, key, value)
     note = f"{head['outcome_label']} within {head['horizon_months']} months; {head['learner']}."
+    for update in head.get("updates", ()):
+        note += f" Updated ({update['method']}) on {update['cases']:,} cases of another site."
     if head["provenance"] == "virtual":
         note += " Made from the virtual registry: not for patients."
     client.update_model_version(name, version, description=note)

@@ -1,0 +1,326 @@
+"""`backcast update`: the least change that another site's cases ask for, as a new model, or the word that none is.
+
+    bundle/                  the updated model
+    update.html, update.json the closed test, what it decided, and risks before and after
+    model_card_before.html   of the model as it was
+    model_card_after.html    of the updated one
+
+The new version is registered with the alias `updated`. It becomes champion only where somebody asks for it: by the
+rule of params.yaml, or on their own responsibility; the ledger tells which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from features.dictionary import load_dictionary
+from models.bundle import read_head, write_bundle
+from models.comparison import paired_differences
+from models.encoding import Floats
+from models.estimates import NORMAL_QUANTILE, Estimate
+from models.fitted import Recalibration, sigmoid
+from models.metrics import calibration_slope, case_log_loss, net_benefit_name, paired_difference, performance
+from models.predictor import input_keys
+from models.promotion import FIRST, Decision, Rule, decision
+from models.updating import (
+    Site,
+    Update,
+    closed_test,
+    out_of_fold,
+    refit_lines,
+    site_fingerprint,
+    update_facts,
+    updated_bundle,
+)
+from pipeline import ledger, paths, tracking
+from pipeline.external_page import update_line
+from pipeline.external_validation import main_threshold, whole_folder
+from pipeline.files import write_json, write_text
+from pipeline.params import Params, load_params
+from pipeline.run_contents import flat, run_params
+from pipeline.scoring import LoadedModel
+from pipeline.site_cases import SiteCases, one_model, site_cases
+from pipeline.update_page import card, page
+
+RESULT = "update.json"
+Promote = Literal["never", "by-rule", "anyway"]
+NOT_ASKED = Decision(False, "champion stays: nobody asked for promotion")
+BY_HAND = Decision(True, "becomes champion by somebody's own decision, whatever the rule says")
+JUDGED = "both on the site's cases, the update out of fold"
+
+
+def update_file(
+    path: Path, name: str, out: Path, *, level: float, promote: Promote, registers: bool, encoding: str, separator: str
+) -> str:
+    """Update a model for the site of a file, write and register what was made, and say what was decided."""
+    params = load_params()
+    with one_model(name) as (client, model):
+        site = site_cases(path, model, params, encoding=encoding, separator=separator)
+        asked = Site.of(site.risk, site.y, site.weights, site.patients)
+        update = closed_test(asked, level)
+        said = f"{len(asked.y):,} cases with a known outcome, {asked.events:,} had it. {update_line(update.as_json())}"
+        if not update.changes:
+            return f"{said}\nThe model stays as it is; nothing was made."
+        with whole_folder(out, RESULT) as beside:
+            made = write_update(Asked(site, asked, update, model, params), beside)
+            lines = [said, f"The updated model and both cards are in {out}."]
+            if registers:
+                lines.append(registered(client, made, beside, promote))
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A site's cases under a model, and what the closed test made of them."""
+
+    site: SiteCases
+    cases: Site
+    update: Update
+    model: LoadedModel
+    params: Params
+
+
+@dataclass(frozen=True)
+class Made:
+    """An updated model in its folder, with how it did on cases that had not updated it."""
+
+    asked: Asked
+    sha256: str
+    head: Mapping[str, Any]
+    out_of_fold: Floats
+    """(n,) risks of the site's cases with a known outcome, each updated by the others."""
+    figures: Mapping[str, Any]
+
+
+# ---- the folder --------------------------------------------------------------------------------------
+
+
+def write_update(asked: Asked, folder: Path) -> Made:
+    """The updated bundle with its pages, into an empty folder."""
+    bundle, cases = asked.model.predictor.bundle, asked.cases
+    seed = asked.params.train.seed
+    lines = refit_lines(refits_log_odds(asked), cases, asked.update.method, seed)
+    known = asked.site.known
+    keys = input_keys(asked.site.cases[known], asked.model.predictor.sha256)
+    facts = update_facts(
+        asked.update,
+        cases,
+        parent_sha256=asked.model.predictor.sha256,
+        fingerprint=site_fingerprint(keys.tolist(), asked.site.y[known], asked.site.weights[known]),
+        centres=len(np.unique(asked.site.centres[known].astype(str))),
+        provenance=asked.site.provenance,
+    )
+    new = updated_bundle(bundle, asked.update, lines, facts, asked.site.provenance)
+    sha256 = write_bundle(new, folder / "bundle")
+    judged = sigmoid(out_of_fold(cases, asked.update.level, seed))
+    made = Made(asked, sha256, read_head(folder / "bundle"), judged, figures(asked, judged))
+    told = {"model": asked.model.uri, "sha256": sha256, **facts, "figures": made.figures, "moved": moved(asked, lines)}
+    write_json(told, folder / RESULT)
+    write_text(page(told, new), folder / "update.html")
+    write_text(card(bundle, asked.model.predictor.sha256, asked.model.uri), folder / "model_card_before.html")
+    write_text(card(new, sha256, "the updated model"), folder / "model_card_after.html")
+    return made
+
+
+def refits_log_odds(asked: Asked) -> Floats:
+    """(n_refits, n) calibrated log-odds of the site's known cases under each refit of the model as it was."""
+    bundle, known = asked.model.predictor.bundle, asked.site.known
+    columns = {name: values[known] for name, values in asked.site.columns.items()}
+    margins = [refit.log_odds(columns) for refit in bundle.refits]
+    return bundle.recalibrated_refits(np.array(margins).reshape(len(bundle.refits), int(known.sum())))
+
+
+def figures(asked: Asked, judged: Floats) -> dict[str, Any]:
+    """The model before and after on the site's cases, each updated by the others, and the paired differences."""
+    cases, params = asked.cases, asked.params
+    thresholds = sorted({*params.evaluate.thresholds, main_threshold(asked.model.predictor.bundle, params)})
+    before = sigmoid(cases.log_odds)
+    measured = {
+        name: performance(cases.y, risk, thresholds=thresholds, seed=params.evaluate.seed, weights=cases.weights)
+        for name, risk in (("before", before), ("after", judged))
+    }
+    differences = paired_differences(
+        cases.y, judged, before, thresholds=thresholds, patients=cases.patients, weights=cases.weights
+    )
+    return {
+        **{name: _as_json(found) for name, found in measured.items()},
+        "differences": _as_json(differences),
+    }
+
+
+TOLD = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""Risks of which a page says what they become."""
+
+
+def moved(asked: Asked, lines: tuple[Recalibration, ...]) -> list[dict[str, float]]:
+    """What becomes of a risk, with the interval of the update alone: what the site's cases leave open."""
+    log_odds = np.log(np.array(TOLD) / (1 - np.array(TOLD)))
+    new = asked.update.line(log_odds)
+    spread = (
+        np.std([line(log_odds) for line in lines], axis=0, ddof=1) if len(lines) > 1 else np.full(len(TOLD), np.nan)
+    )
+    limits = [sigmoid(new + sign * NORMAL_QUANTILE * spread) for sign in (-1, 1)]
+    rows = zip(TOLD, sigmoid(new), *limits, strict=True)
+    return [
+        {"before": before, "after": float(after), "lower": float(low), "upper": float(high)}
+        for before, after, low, high in rows
+        if np.isfinite([low, high]).all()
+    ]
+
+
+def _as_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: value.as_json() for name, value in estimates.items()}
+
+
+# ---- the store ---------------------------------------------------------------------------------------
+
+
+def registered(client: tracking.Client, made: Made, folder: Path, promote: Promote) -> str:
+    """Register the updated model with the alias `updated`, write the decision down, then do it; say what was done."""
+    outcome = made.head["outcome"]
+    lines = ledger.lines(paths.promotions())
+    ledger.refuse_contradictions(paths.promotions(), lines, tracking.ledger_witnesses(client))
+    current = tracking.champion(client, outcome)
+    decided, differences = decision_on(made, current, promote)
+    known = tracking.registered_version(client, outcome, made.sha256)
+    if known and any(_is_same(line, made.sha256, decided) for line in lines):
+        return f"It is {tracking.model_name(outcome)} version {known.version} already; {decided.verdict}."
+    version = str(known.version) if known else _log(made, folder)
+    name = tracking.model_name(outcome)
+    tracking.describe_version(client, outcome, version, made.head, made.sha256)
+    client.set_model_version_tag(name, version, "parent_bundle_sha256", made.asked.model.predictor.sha256)
+    run_id = client.get_model_version(name, version).run_id
+    line = ledger.append(
+        paths.promotions(),
+        {
+            "outcome": outcome,
+            "decision": "promoted" if decided.is_promoted else "updated",
+            "verdict": f"{made_words(made)}; {decided.verdict}",
+            "conditions": [asdict(condition) for condition in decided.conditions],
+            "rule": rule_of(made).as_json()
+            if promote == "by-rule"
+            else {"promote": promote, "threshold": _threshold(made)},
+            "judged": JUDGED,
+            "figures": {"cases": len(made.asked.cases.y), "differences": differences},
+            "challenger": {
+                "version": version,
+                "run_id": run_id,
+                "learner": made.head["learner"],
+                "bundle_sha256": made.sha256,
+            },
+            "champion": tracking.of_champion(current),
+            "made_from": made_from(made),
+        },
+    )
+    client.set_registered_model_alias(name, tracking.UPDATED, version)
+    if decided.is_promoted:
+        client.set_registered_model_alias(name, tracking.CHAMPION, version)
+    client.set_model_version_tag(name, version, "challenge", decided.verdict)
+    tracking.tag_with_line(client, name, version, line)
+    client.log_artifact(run_id, str(paths.promotions()), "ledger")
+    return f"Registered as {name} version {version}, alias {tracking.UPDATED}; {decided.verdict}."
+
+
+def _is_same(line: Mapping[str, Any], sha256: str, decided: Decision) -> bool:
+    return line["challenger"]["bundle_sha256"] == sha256 and line["verdict"].endswith(decided.verdict)
+
+
+def made_words(made: Made) -> str:
+    """What was done, for the ledger."""
+    update = made.asked.update
+    return f"updated ({update.method}) on {len(made.asked.cases.y)} cases of another site"
+
+
+def made_from(made: Made) -> dict[str, str]:
+    """Hashes of everything that the update was made from: the model as it was and the site's cases among them."""
+    return {
+        **tracking.checkout(),
+        "code_sha256": made.head["code_sha256"],
+        # Neither the cases of development nor those of the site alone: a later challenger is judged on its own.
+        "development": f"{made.head['development']['fingerprint']}+{made.head['updates'][-1]['fingerprint']}",
+        "parent_bundle_sha256": made.asked.model.predictor.sha256,
+        "provenance": made.head["provenance"],
+    }
+
+
+def _log(made: Made, folder: Path) -> str:
+    outcome, bundle = made.head["outcome"], folder / "bundle"
+    pages = [file for file in sorted(folder.iterdir()) if file.is_file()]
+    update = made.head["updates"][-1]
+    about = {f"update.{key}": update[key] for key in ("method", "level", "cases", "events", "centres")}
+    metrics = {
+        **flat(made.figures["before"], "site_before"),
+        **flat(made.figures["after"], "site_out_of_fold"),
+        **flat(made.figures["differences"], "site_difference"),
+    }
+    return tracking.log_model_run(
+        outcome,
+        bundle,
+        made.sha256,
+        params=run_params(outcome, made.head) | about,
+        metrics=metrics,
+        tags={**made_from(made), "learner": made.head["learner"]},
+        files={f"update/{file.name}": file for file in pages},
+    )
+
+
+# ---- promotion ---------------------------------------------------------------------------------------
+
+
+def rule_of(made: Made) -> Rule:
+    """The rule of params.yaml, at the risk at which one would act on this outcome."""
+    register = made.asked.params.register
+    least, most = register.calibration_slope
+    return Rule(
+        beyond_standard_errors=register.promote_beyond_standard_errors,
+        threshold=_threshold(made),
+        most_net_benefit_lost=register.most_net_benefit_lost,
+        calibration_slope=(least, most),
+    )
+
+
+def _threshold(made: Made) -> float:
+    return main_threshold(made.asked.model.predictor.bundle, made.asked.params)
+
+
+def decision_on(made: Made, current: Any | None, promote: Promote) -> tuple[Decision, dict[str, Any]]:
+    """Whether the update becomes champion, and the differences from what it was held against.
+
+    By the rule it is held against the present champion on the site's cases, each under an update by the others;
+    its calibration slope is that of the same risks. Else the differences are those from the model as it was.
+    """
+    if promote != "by-rule":
+        return (BY_HAND if promote == "anyway" else NOT_ASKED), dict(made.figures["differences"])
+    if current is None:
+        return FIRST, dict(made.figures["differences"])
+    cases, rule = made.asked.cases, rule_of(made)
+    theirs = champion_risks(made, current)
+    thresholds = sorted({*made.asked.params.evaluate.thresholds, rule.threshold})
+    differences = paired_differences(
+        cases.y, made.out_of_fold, theirs, thresholds=thresholds, patients=cases.patients, weights=cases.weights
+    )
+    losses = [case_log_loss(cases.y, risk) for risk in (made.out_of_fold, theirs)]
+    decided = decision(
+        paired_difference(losses[0], losses[1], cases.patients, cases.weights),
+        differences[net_benefit_name(rule.threshold)],
+        calibration_slope(cases.y, made.out_of_fold, cases.weights),
+        rule,
+    )
+    return decided, _as_json(differences)
+
+
+def champion_risks(made: Made, current: Any) -> Floats:
+    """Risks of the present champion for the site's known cases; it runs where its own code is loaded."""
+    asked = made.asked
+    if current.tags.get("bundle_sha256") == asked.model.predictor.sha256:
+        return sigmoid(asked.cases.log_odds)
+    preoperative = {variable.name for variable in load_dictionary().known_by("preoperative")}
+    cases = asked.site.cases[asked.site.known]
+    sent = cases[[name for name in cases.columns if name in preoperative]]
+    uri = f"models:/{tracking.model_name(made.head['outcome'])}/{current.version}"
+    return tracking.predictions_elsewhere(uri, sent).to_numpy(dtype=np.float64)
