@@ -28,7 +28,7 @@ from models.bundle import Bundle
 from models.encoding import rounded
 from models.estimates import Estimate, effective_cases, not_estimable
 from models.external import SampleVerdict, case_mix, never_recorded, recorded_importance, risk_drift, sample_verdict
-from models.meta_analysis import MINIMUM_CENTRES
+from models.meta_analysis import heterogeneity
 from models.metrics import (
     decision_curve,
     net_benefit_name,
@@ -40,7 +40,7 @@ from models.metrics import (
 )
 from models.subgroups import Grouping, Judged, by_chance, group_performance, grouping
 from models.updating import Site, closed_test
-from models.validation import LeftOut, internal_external
+from models.validation import POOLED_OVER_CENTRES, LeftOut, centre_metrics
 from pipeline import tracking
 from pipeline.external_page import findings, page
 from pipeline.files import write_json, write_table, write_text
@@ -160,7 +160,7 @@ def evidence(site: SiteCases, model: LoadedModel, params: Params) -> dict[str, A
             metric: by_chance([_estimate(row["metrics"][metric]) for row in groups if row["variable"] != "all"], ideal)
             for metric, ideal in IDEALS.items()
         },
-        "centres": centres(site, bundle, params),
+        "centres": centres(site, bundle),
         "closed_test": asked_update(site),
     }  # fmt: skip
 
@@ -254,15 +254,28 @@ def _group(variable: str, label: str, name: str, judged: Judged, threshold: floa
     }
 
 
-def centres(site: SiteCases, bundle: Bundle, params: Params) -> dict[str, Any] | None:
+def centres(site: SiteCases, bundle: Bundle) -> dict[str, Any] | None:
     """Each centre's figures and their random-effects mean; None of a file with one centre."""
     known = site.known
     names = site.centres[known].astype(str)
     if len(np.unique(names)) < 2:
         return None
     judged = LeftOut(site.y[known], site.weights[known], names, {bundle.learner: logit(site.risk[known])}, {}, {})
-    found = internal_external(judged, thresholds=params.evaluate.thresholds, seed=params.evaluate.seed)[bundle.learner]
-    return {"centres": found["centres"], "heterogeneity": found["heterogeneity"], "fewest": MINIMUM_CENTRES}
+    measured = {name: centre_metrics(judged, bundle.learner, name) for name in np.unique(names).tolist()}
+    return {
+        "centres": {
+            name: {
+                "cases": int((names == name).sum()),
+                "events": told_count(int(judged.y[names == name].sum()), int((names == name).sum())),
+                "metrics": _as_json(metrics),
+            }
+            for name, metrics in measured.items()
+        },
+        "heterogeneity": {
+            metric: heterogeneity(metric, {name: metrics[metric] for name, metrics in measured.items()})
+            for metric in POOLED_OVER_CENTRES
+        },
+    }
 
 
 def asked_update(site: SiteCases) -> dict[str, Any]:

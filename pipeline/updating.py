@@ -24,7 +24,7 @@ from models.comparison import paired_differences
 from models.encoding import Floats
 from models.estimates import NORMAL_QUANTILE, Estimate
 from models.fitted import Recalibration, sigmoid
-from models.metrics import calibration_slope, case_log_loss, net_benefit_name, paired_difference, performance
+from models.metrics import calibration_slope, case_log_loss, log_loss, net_benefit_name, paired_difference, performance
 from models.predictor import input_keys
 from models.promotion import FIRST, Decision, Rule, decision
 from models.updating import (
@@ -123,7 +123,7 @@ def write_update(asked: Asked, folder: Path) -> Made:
     write_json(told, folder / RESULT)
     write_text(page(told, new), folder / "update.html")
     write_text(card(bundle, asked.model.predictor.sha256, asked.model.uri), folder / "model_card_before.html")
-    write_text(card(new, sha256, "the updated model"), folder / "model_card_after.html")
+    write_text(card(new, sha256, f"{asked.model.uri}, updated for a site"), folder / "model_card_after.html")
     return made
 
 
@@ -142,6 +142,7 @@ def figures(asked: Asked, judged: Floats) -> dict[str, Any]:
     before = sigmoid(cases.log_odds)
     measured = {
         name: performance(cases.y, risk, thresholds=thresholds, seed=params.evaluate.seed, weights=cases.weights)
+        | {"log_loss": log_loss(cases.y, risk, cases.weights)}
         for name, risk in (("before", before), ("after", judged))
     }
     differences = paired_differences(
