@@ -330,8 +330,14 @@ def refit_lines(log_odds: Floats, site: Site, method: Method, seed: int) -> tupl
     OutcomeError
         If too many resamples determine no update.
     """
-    draws = iter(patient_resamples(site.patients, SPARE_RESAMPLES * len(log_odds), seed))
+    draws = _resamples(site.patients, len(log_odds), seed)
     return tuple(_refit_line(replace(site, log_odds=own), method, draws) for own in log_odds)
+
+
+def _resamples(patients: NDArray[Any], n: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """As many as are needed, and the spare ones where some cannot be used."""
+    yield from patient_resamples(patients, n, seed)
+    yield from patient_resamples(patients, SPARE_RESAMPLES * n, seed)[n:]
 
 
 def _refit_line(site: Site, method: Method, draws: Iterator[NDArray[np.intp]]) -> Recalibration:

@@ -11,10 +11,7 @@ development; then how well risks agreed with what happened. No single case is in
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from features.errors import FileFormatError, OutcomeError
+from features.errors import OutcomeError
 from models.bundle import Bundle
 from models.encoding import rounded
 from models.estimates import Estimate, effective_cases, not_estimable
@@ -43,7 +40,7 @@ from models.updating import Site, closed_test
 from models.validation import POOLED_OVER_CENTRES, LeftOut, centre_metrics
 from pipeline import tracking
 from pipeline.external_page import findings, page
-from pipeline.files import write_json, write_table, write_text
+from pipeline.files import whole_folder, write_json, write_table, write_text
 from pipeline.params import Params, load_params
 from pipeline.run_contents import flat
 from pipeline.scoring import LoadedModel
@@ -63,47 +60,24 @@ EXTERNAL = "external"
 def validate_file(path: Path, name: str, out: Path, *, encoding: str, separator: str) -> str:
     """Judge a model on the cases of a file, write the folder, log the run, and say what was found."""
     params = load_params()
-    with one_model(name) as (client, model), whole_folder(out) as beside:
-        site = site_cases(path, model, params, encoding=encoding, separator=separator)
-        found = evidence(site, model, params)
+    model = one_model(name)
+    site = site_cases(path, model, params, encoding=encoding, separator=separator)
+    found = evidence(site, model, params)
+    with whole_folder(out, RESULT) as beside:
         write_evidence(found, site, model, params, beside)
-        run_id = tracking.log_validation(
-            model.predictor.bundle.outcome,
-            uri=model.uri,
-            model_sha256=model.predictor.sha256,
-            model_id=tracking.logged_model(client, model.uri),
-            input_sha256=site.file_sha256,
-            provenance=site.provenance,
-            params={key: found["cases"][key] for key in ("included", "known", "events", "centres")},
-            metrics=flat(found["performance"], EXTERNAL),
-            files={f"validation/{file.name}": file for file in sorted(beside.iterdir())},
-        )
+        with tracking.store() as client:
+            run_id = tracking.log_validation(
+                model.predictor.bundle.outcome,
+                uri=model.uri,
+                model_sha256=model.predictor.sha256,
+                model_id=tracking.logged_model(client, model.uri),
+                input_sha256=site.file_sha256,
+                provenance=site.provenance,
+                params={key: found["cases"][key] for key in ("included", "known", "events", "centres")},
+                metrics=flat(found["performance"], EXTERNAL),
+                files={f"validation/{file.name}": file for file in sorted(beside.iterdir())},
+            )
     return "\n".join([*findings(found), f"The evidence is in {out / 'report.html'}; logged in MLflow as run {run_id}."])
-
-
-@contextmanager
-def whole_folder(out: Path, result: str = RESULT) -> Iterator[Path]:
-    """A folder beside the one wanted, put in its place when all went well; one that holds an earlier `result` goes.
-
-    Raises
-    ------
-    FileFormatError
-        If something else is there, or nothing can be written.
-    """
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / result).is_file())):
-        raise FileFormatError(f"--out names {out}, which holds something else. Name a new folder.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise FileFormatError(f"{out} cannot be written: {error.strerror}. Name another place.") from None
-    try:
-        yield beside
-        beside.chmod(0o755)
-        shutil.rmtree(out, ignore_errors=True)
-        beside.rename(out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 # ---- the figures -------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +51,35 @@ def written_whole(path: Path) -> Iterator[Path]:
 def _unwritable(path: Path, error: OSError) -> FileFormatError:
     why = os.strerror(error.errno or errno.EIO)
     return FileFormatError(f"{path} cannot be written: {why}. Make room, or name another place.")
+
+
+@contextmanager
+def whole_folder(out: Path, result: str) -> Iterator[Path]:
+    """A folder beside the target to fill, moved onto the target when all went well; one that holds `result` goes.
+
+    Raises
+    ------
+    FileFormatError
+        If something else is there, or nothing can be written, or not all of it.
+    """
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / result).is_file())):
+        raise FileFormatError(f"--out names {out}, which holds something else. Name a new folder.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise _unwritable(out, error) from None
+    try:
+        yield beside
+        beside.chmod(0o755)  # a temporary folder is its maker's alone
+        shutil.rmtree(out, ignore_errors=True)
+        beside.rename(out)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise _unwritable(out, error) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def write_text(text: str, path: Path) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,9 +75,8 @@ class SiteCases:
         return self.weights > 0
 
 
-@contextmanager
-def one_model(name: str) -> Iterator[tuple[tracking.Client, LoadedModel]]:
-    """The model of a risk behind a registered name or a folder, with the store.
+def one_model(name: str) -> LoadedModel:
+    """The model of a risk behind a registered name or a folder.
 
     Raises
     ------
@@ -90,7 +87,7 @@ def one_model(name: str) -> Iterator[tuple[tracking.Client, LoadedModel]]:
         folder = bundle_folder(client, name, Path(scratch))
         if is_cause_model(folder):
             raise BundleError(f"{name} ranks the causes of a failure and tells no risk. Name the model of an outcome.")
-        yield client, LoadedModel(_numbered(client, name), RiskPredictor.load(folder))
+        return LoadedModel(_numbered(client, name), RiskPredictor.load(folder))
 
 
 def _numbered(client: tracking.Client, name: str) -> str:

@@ -39,8 +39,8 @@ from models.updating import (
 )
 from pipeline import ledger, paths, tracking
 from pipeline.external_page import update_line
-from pipeline.external_validation import main_threshold, whole_folder
-from pipeline.files import write_json, write_text
+from pipeline.external_validation import main_threshold
+from pipeline.files import whole_folder, write_json, write_text
 from pipeline.params import Params, load_params
 from pipeline.run_contents import flat, run_params
 from pipeline.scoring import LoadedModel
@@ -59,17 +59,18 @@ def update_file(
 ) -> str:
     """Update a model for the site of a file, write and register what was made, and say what was decided."""
     params = load_params()
-    with one_model(name) as (client, model):
-        site = site_cases(path, model, params, encoding=encoding, separator=separator)
-        asked = Site.of(site.risk, site.y, site.weights, site.patients)
-        update = closed_test(asked, level)
-        said = f"{len(asked.y):,} cases with a known outcome, {asked.events:,} had it. {update_line(update.as_json())}"
-        if not update.changes:
-            return f"{said}\nThe model stays as it is; nothing was made."
-        with whole_folder(out, RESULT) as beside:
-            made = write_update(Asked(site, asked, update, model, params), beside)
-            lines = [said, f"The updated model and both cards are in {out}."]
-            if registers:
+    model = one_model(name)
+    site = site_cases(path, model, params, encoding=encoding, separator=separator)
+    asked = Site.of(site.risk, site.y, site.weights, site.patients)
+    update = closed_test(asked, level)
+    said = f"{len(asked.y):,} cases with a known outcome, {asked.events:,} had it. {update_line(update.as_json())}"
+    if not update.changes:
+        return f"{said}\nThe model stays as it is; nothing was made."
+    lines = [said, f"The updated model and both cards are in {out}."]
+    with whole_folder(out, RESULT) as beside:
+        made = write_update(Asked(site, asked, update, model, params), beside)
+        if registers:
+            with tracking.store() as client:
                 lines.append(registered(client, made, beside, promote))
     return "\n".join(lines)
 
