@@ -28,6 +28,9 @@ MAIN = (
 )  # fmt: skip
 OF_GROUPS = ("auroc", "observed_to_expected", "calibration_intercept", "calibration_slope")
 NOT_FOR_PATIENTS = "Model or cases are of the virtual registry: nothing here is about patients."
+UPDATED_ON_THESE = (
+    "These very cases updated the model: on average it is right here by construction, and they judge it no longer."
+)
 UPDATE_WORDS: Mapping[str, str] = {
     ORIGINAL: "nothing should be changed",
     INTERCEPT: "another intercept",
@@ -44,6 +47,7 @@ def findings(found: Figures) -> list[str]:
     lines = [
         f"{model['uri']}: {model['outcome']} is known of {cases['known']:,} of {cases['included']:,} cases that meet "
         f"the criteria, {cases['events']:,} had it.",
+        *([UPDATED_ON_THESE] if found["updated_on_these"] else []),
         *can_say(found),
         *agreement(found),
         update_line(found["closed_test"]),
@@ -147,6 +151,7 @@ def page(found: Figures, pictures: Mapping[str, Path]) -> str:
         it=found,
         pictures=pictures,
         said=agreement(found),
+        updated_on_these=UPDATED_ON_THESE if found["updated_on_these"] else "",
         can_say=can_say(found),
         update=update_line(found["closed_test"]),
         tests=found["closed_test"].get("tests", []),

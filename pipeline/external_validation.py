@@ -101,6 +101,7 @@ def evidence(site: SiteCases, model: LoadedModel, params: Params) -> dict[str, A
     return {
         "model": about_model(model),
         "provenance": site.provenance,
+        "updated_on_these": updated_on(site, bundle),
         "file_sha256": site.file_sha256,
         "definition": definition_as_json(site.definition),
         "flow": site.flow.to_dict("records"),
@@ -154,6 +155,11 @@ def about_model(model: LoadedModel) -> dict[str, Any]:
         "updates": [dict(update) for update in bundle.updates],
         "predictors": len(bundle.predictors),
     }
+
+
+def updated_on(site: SiteCases, bundle: Bundle) -> bool:
+    """Whether these very cases once updated the model, so that they no longer judge it."""
+    return any(update["fingerprint"] == site.fingerprint(update["parent_sha256"]) for update in bundle.updates)
 
 
 def main_threshold(bundle: Bundle, params: Params) -> float:

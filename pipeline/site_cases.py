@@ -26,7 +26,8 @@ from models.cause_model import is_cause_model
 from models.censoring import label_weights
 from models.encoding import Columns, Floats, is_missing
 from models.estimates import MINIMUM_PER_CLASS
-from models.predictor import RiskPredictor
+from models.predictor import RiskPredictor, input_keys
+from models.updating import site_fingerprint
 from pipeline import tracking
 from pipeline.intake import checked_records
 from pipeline.params import IngestParams, Params
@@ -69,6 +70,11 @@ class SiteCases:
     provenance: str
     """Of model and cases together: virtual if one of them is."""
     file_sha256: str
+
+    def fingerprint(self, parent_sha256: str) -> str:
+        """Of the cases with a known outcome, as an update of the model with this hash keeps it."""
+        keys = input_keys(self.cases[self.known], parent_sha256)
+        return site_fingerprint(keys.tolist(), self.y[self.known], self.weights[self.known])
 
     @property
     def known(self) -> NDArray[np.bool_]:

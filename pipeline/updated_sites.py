@@ -40,6 +40,7 @@ from models.updating import (
 )
 from pipeline.files import write_table
 from pipeline.params import load_params
+from pipeline.reporting.words import number, percent
 from pipeline.site_cases import definition
 from pipeline.virtual.registry import draw_registry
 
@@ -225,7 +226,7 @@ DECIDED = (
     "refused",
     "before",
     "after",
-    "at worst",
+    "95th percentile",
 )
 HELD = ("shift", "cases", "intercept", "slope", "risk, a line a refit", "risk, one line for all")
 
@@ -234,19 +235,21 @@ def documented(simulated: pd.DataFrame) -> tuple[str, str]:
     """The simulation as two tables of a page: decisions with errors, and coverage."""
     rows = simulated.to_dict("records")
     truth, errors = (
-        ("shift", "true_intercept", "true_slope", "cases"),
+        ("true_intercept", "true_slope"),
         ("error_before", "error_after", "error_after_95"),
     )
     decided = [
-        [*(row[one] for one in truth), *(_percent(row[one]) for one in DECISIONS), *(row[one] for one in errors)]
+        [
+            row["shift"],
+            *(number(row[one]) for one in truth),
+            f"{row['cases']:,}",
+            *(percent(row[one]) for one in DECISIONS),
+            *(number(row[one], 1) for one in errors),
+        ]
         for row in rows
     ]
-    held = [[row["shift"], row["cases"], *(_percent(row[one]) for one in COVERED)] for row in rows]
+    held = [[row["shift"], f"{row['cases']:,}", *(percent(row[one]) for one in COVERED)] for row in rows]
     return _markdown(DECIDED, decided), _markdown(HELD, held)
-
-
-def _percent(share: Any) -> str:
-    return "—" if share in ("", None) or pd.isna(share) else f"{100 * float(share):.0f} %"
 
 
 def _markdown(header: Sequence[str], rows: list[list[Any]]) -> str:

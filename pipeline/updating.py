@@ -25,7 +25,6 @@ from models.encoding import Floats
 from models.estimates import NORMAL_QUANTILE, Estimate
 from models.fitted import Recalibration, sigmoid
 from models.metrics import calibration_slope, case_log_loss, log_loss, net_benefit_name, paired_difference, performance
-from models.predictor import input_keys
 from models.promotion import FIRST, Decision, Rule, decision
 from models.updating import (
     Site,
@@ -33,7 +32,6 @@ from models.updating import (
     closed_test,
     out_of_fold,
     refit_lines,
-    site_fingerprint,
     update_facts,
     updated_bundle,
 )
@@ -107,12 +105,11 @@ def write_update(asked: Asked, folder: Path) -> Made:
     seed = asked.params.train.seed
     lines = refit_lines(refits_log_odds(asked), cases, asked.update.method, seed)
     known = asked.site.known
-    keys = input_keys(asked.site.cases[known], asked.model.predictor.sha256)
     facts = update_facts(
         asked.update,
         cases,
         parent_sha256=asked.model.predictor.sha256,
-        fingerprint=site_fingerprint(keys.tolist(), asked.site.y[known], asked.site.weights[known]),
+        fingerprint=asked.site.fingerprint(asked.model.predictor.sha256),
         centres=len(np.unique(asked.site.centres[known].astype(str))),
         provenance=asked.site.provenance,
     )
@@ -190,6 +187,8 @@ def registered(client: tracking.Client, made: Made, folder: Path, promote: Promo
     current = tracking.champion(client, outcome)
     decided, differences = decision_on(made, current, promote)
     known = tracking.registered_version(client, outcome, made.sha256)
+    if known and current and str(known.version) == str(current.version):
+        return f"It is {tracking.model_name(outcome)} version {known.version} already, and champion."
     if known and any(_is_same(line, made.sha256, decided) for line in lines):
         return f"It is {tracking.model_name(outcome)} version {known.version} already; {decided.verdict}."
     version = str(known.version) if known else _log(made, folder)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -23,19 +24,20 @@ from models.bundle import read_bundle, write_bundle
 from models.cause_model import write_cause_model
 from models.external import HARDLY, PRECISE, ROUGH, expected_auroc, sample_verdict
 from models.fitted import Recalibration
-from models.metrics import auroc, calibration_intercept
+from models.metrics import auroc, calibration_intercept, calibration_slope
 from models.predictor import RiskPredictor
 from models.training import Development, learn
+from models.updating import Site, closed_test
 from pipeline import ledger, paths, tracking
 from pipeline.external_page import can_say, p_value
 from pipeline.external_validation import validate_file
 from pipeline.files import read_json
 from pipeline.params import Params, load_params
 from pipeline.promotions import promotion_lines
-from pipeline.site_cases import OF_PARAMS, OWN, definition
+from pipeline.site_cases import OF_PARAMS, OWN, definition, one_model, site_cases
 from pipeline.stages import train
 from pipeline.updated_sites import documented
-from pipeline.updating import update_file
+from pipeline.updating import Asked, decision_on, update_file, write_update
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_registry
 
@@ -333,6 +335,29 @@ def test_a_model_that_is_right_is_left_as_it_is(clinic, updated):
     assert not Path("second").exists()
 
 
+def test_cases_that_updated_a_model_are_told_to_judge_it_no_longer(clinic, updated, validated):
+    said = validate_file(Path("site.csv"), "update/bundle", Path("judged_by_its_own"), **PLAIN)
+    assert "These very cases updated the model" in said
+    assert "No validation." in Path("judged_by_its_own/report.html").read_text(encoding="utf-8")
+    assert not validated[0]["updated_on_these"]
+
+
+def test_by_the_rule_an_update_is_held_against_the_champion_out_of_fold(clinic, updated, tmp_path):
+    params, model = load_params(), one_model("model")
+    site = site_cases(Path("site.csv"), model, params, **PLAIN)
+    cases = Site.of(site.risk, site.y, site.weights, site.patients)
+    made = write_update(Asked(site, cases, closed_test(cases, 0.05), model, params), tmp_path)
+    champion = SimpleNamespace(version="7", tags={"bundle_sha256": model.predictor.sha256})
+    decided, differences = decision_on(made, champion, "by-rule")
+    conditions = {condition.name: condition for condition in decided.conditions}
+    assert list(conditions) == ["log loss", "net benefit", "calibration slope"]
+    assert differences["log_loss"]["upper"] < 0  # risks too low by 1.2 in log-odds are far from right
+    assert conditions["log loss"].is_met
+    assert decided.is_promoted == all(condition.is_met for condition in decided.conditions)
+    slope = calibration_slope(cases.y, made.out_of_fold)
+    assert f"{slope.lower:.3f} to {slope.upper:.3f}" in conditions["calibration slope"].found
+
+
 # ---- bad input ---------------------------------------------------------------------------------------
 
 
@@ -407,5 +432,5 @@ def test_a_command_ends_with_the_status_of_the_mistake(backcast):
 
 def test_the_page_prints_the_table_of_the_simulation():
     page = (ROOT / "docs" / "external_validation.md").read_text(encoding="utf-8")
-    for table in documented(pd.read_csv(ROOT / "docs" / "external_validation.csv", keep_default_na=False)):
+    for table in documented(pd.read_csv(ROOT / "docs" / "external_validation.csv")):
         assert table in page
