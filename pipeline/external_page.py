@@ -8,6 +8,7 @@ from typing import Any
 
 from models.external import HARDLY, PRECISE, ROUGH
 from models.metrics import net_benefit_name
+from models.subgroups import FEWEST
 from models.updating import INTERCEPT, INTERCEPT_AND_SLOPE, ORIGINAL
 from pipeline.reporting.page import rendered
 from pipeline.reporting.performance_tables import Cell, metric_cell
@@ -163,6 +164,7 @@ def page(found: Figures, pictures: Mapping[str, Path]) -> str:
         centres=[_centre_row(name, row) for name, row in (found["centres"] or {"centres": {}})["centres"].items()],
         pooled=pooled(found),
         questions=QUESTIONS,
+        fewest=FEWEST,
         p_value=p_value,
     )
 

@@ -44,6 +44,7 @@ from pipeline.virtual.registry import draw_registry
 ROOT = Path(__file__).resolve().parents[2]
 OUTCOME = "failure_12m"
 NAMES = ["odi", "nrs_back", "leg_pain_duration_months", "has_compensation_claim", "education"]
+CASES = 330
 TOO_LOW = 1.2
 """Log-odds by which the model of these tests tells every risk too low."""
 MEANT = OutcomeParams(reoperation="failed", death="unknown", baseline_floor=10)
@@ -94,7 +95,7 @@ def clinic(tmp_path_factory) -> Iterator[Path]:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("BACKCAST_WHO", "a statistician")
         write_bundle(learned_bundle(load_params()), folder / "model")
-        params = RegistryParams(seed=31, cases=420, centres=3, first_year=2019, years=2, discordance_effect=1.0)
+        params = RegistryParams(seed=31, cases=CASES, centres=3, first_year=2019, years=2, discordance_effect=1.0)
         drawn = with_outcomes(draw_registry(params)[0], RiskPredictor.load(folder / "model"))
         wanted = ["patient_id", "centre_id", "index_date", "record_origin", "last_contact_date"]
         columns = dict.fromkeys([*required_columns("preoperative"), *wanted, *label_columns(OUTCOME, MEANT)])
@@ -146,9 +147,9 @@ def test_figures_are_those_of_the_scored_cases_with_a_known_outcome(clinic, vali
 def test_the_flow_ends_at_the_cases_judged(validated):
     found, _ = validated
     remaining = [step["remaining"] for step in found["flow"]]
-    assert remaining[0] == 420
+    assert remaining[0] == CASES
     assert remaining[-1] == found["cases"]["known"]
-    assert sum(step["excluded"] for step in found["flow"]) == 420 - found["cases"]["known"]
+    assert sum(step["excluded"] for step in found["flow"]) == CASES - found["cases"]["known"]
 
 
 def test_what_the_cases_can_say_stands_before_what_they_say(validated):
@@ -391,7 +392,7 @@ def spoilt(change: str) -> Path:
         ("everybody", 10, ["0 without it"]),
         ("nobody", 10, ["0 with it"]),
         ("twelve cases", 10, ["fewer than 5 of either"]),
-        ("children", 9, ["no case of 420 meets the criteria", "adult"]),
+        ("children", 9, [f"no case of {CASES} meets the criteria", "adult"]),
         ("two mistakes", 8, ["odi never exceeds 1", "nrs_back is outside"]),
     ],
 )
