@@ -117,13 +117,12 @@ ONE_MODEL = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("validation"), show_default=True,
     help="Folder for the report, its figures and tables.",
 )  # fmt: skip
-@ENCODING
-@SEPARATOR
-def validate(cases: Path, model: str, out: Path, encoding: str, separator: str) -> None:
+@reading_options
+def validate(cases: Path, model: str, out: Path, **reading: Unpack[Reading]) -> None:
     """Is a model right at another site? The whole evidence on its cases, and what so few cannot say."""
     from pipeline.external_validation import validate_file
 
-    click.echo(validate_file(cases, model, out, encoding=encoding, separator=separator))
+    click.echo(validate_file(cases, model, out, **reading))
 
 
 @cli.command()
@@ -141,17 +140,14 @@ def validate(cases: Path, model: str, out: Path, encoding: str, separator: str) 
     help="Whether the update may become champion: by the rule of params.yaml on these cases, or whatever it says.",
 )  # fmt: skip
 @click.option("--register/--no-register", "registers", default=True, show_default=True, help="In MLflow.")
-@ENCODING
-@SEPARATOR
+@reading_options
 def update(
-    cases: Path, model: str, out: Path, level: float, promote: Any, registers: bool, encoding: str, separator: str
+    cases: Path, model: str, out: Path, level: float, promote: Any, registers: bool, **reading: Unpack[Reading]
 ) -> None:
     """The least change that a site's cases ask for: intercept, intercept and slope, or none; as a new version."""
     from pipeline.updating import update_file
 
-    said = update_file(
-        cases, model, out, level=level, promote=promote, registers=registers, encoding=encoding, separator=separator
-    )
+    said = update_file(cases, model, out, level=level, promote=promote, registers=registers, **reading)
     click.echo(said)
 
 

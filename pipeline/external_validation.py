@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ from models.validation import POOLED_OVER_CENTRES, LeftOut, centre_metrics
 from pipeline import tracking
 from pipeline.external_page import findings, page
 from pipeline.files import whole_folder, write_json, write_table, write_text
+from pipeline.intake import Reading
 from pipeline.params import Params, load_params
 from pipeline.run_contents import flat
 from pipeline.scoring import LoadedModel
@@ -57,11 +58,11 @@ IDEALS = {"observed_to_expected": 1.0, "calibration_intercept": 0.0, "calibratio
 EXTERNAL = "external"
 
 
-def validate_file(path: Path, name: str, out: Path, *, encoding: str, separator: str) -> str:
+def validate_file(path: Path, name: str, out: Path, **reading: Unpack[Reading]) -> str:
     """Judge a model on the cases of a file, write the folder, log the run, and say what was found."""
     params = load_params()
     model = one_model(name)
-    site = site_cases(path, model, params, encoding=encoding, separator=separator)
+    site = site_cases(path, model, params, **reading)
     found = evidence(site, model, params)
     with whole_folder(out, RESULT) as beside:
         write_evidence(found, site, model, params, beside)
@@ -71,7 +72,7 @@ def validate_file(path: Path, name: str, out: Path, *, encoding: str, separator:
                 uri=model.uri,
                 model_sha256=model.predictor.sha256,
                 model_id=tracking.logged_model(client, model.uri),
-                input_sha256=site.file_sha256,
+                input_sha256=site.input_sha256,
                 provenance=site.provenance,
                 params={key: found["cases"][key] for key in ("included", "known", "events", "centres")},
                 metrics=flat(found["performance"], EXTERNAL),
@@ -102,7 +103,7 @@ def evidence(site: SiteCases, model: LoadedModel, params: Params) -> dict[str, A
         "model": about_model(model),
         "provenance": site.provenance,
         "updated_on_these": updated_on(site, bundle),
-        "file_sha256": site.file_sha256,
+        "input_sha256": site.input_sha256,
         "definition": definition_as_json(site.definition),
         "flow": site.flow.to_dict("records"),
         "cases": {

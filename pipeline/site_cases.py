@@ -6,10 +6,10 @@ What both `backcast validate` and `backcast update` start from.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -29,9 +29,10 @@ from models.estimates import MINIMUM_PER_CLASS
 from models.predictor import RiskPredictor, input_keys
 from models.updating import site_fingerprint
 from pipeline import tracking
-from pipeline.intake import checked_records
-from pipeline.params import IngestParams, Params
+from pipeline.intake import Reading, checked_records, named_file
+from pipeline.params import Params
 from pipeline.scoring import LoadedModel, bundle_folder, explained_in_slices
+from pipeline.sources.records import input_sha256
 
 MODELS = "models:/"
 OWN, OF_PARAMS = "the model's own bundle", "params.yaml"
@@ -69,7 +70,7 @@ class SiteCases:
     definition: Definition
     provenance: str
     """Of model and cases together: virtual if one of them is."""
-    file_sha256: str
+    input_sha256: str
 
     def fingerprint(self, parent_sha256: str) -> str:
         """Of the cases with a known outcome, as an update of the model with this hash keeps it."""
@@ -124,7 +125,7 @@ def definition(bundle: Bundle, params: Params) -> Definition:
     return Definition(cohort, params.cohort.outcomes[bundle.outcome], OF_PARAMS)
 
 
-def site_cases(path: Path, model: LoadedModel, params: Params, *, encoding: str, separator: str) -> SiteCases:
+def site_cases(path: Path, model: LoadedModel, params: Params, **reading: Unpack[Reading]) -> SiteCases:
     """The cases of a file that meet the model's criteria, with labels, weights and risks.
 
     Raises
@@ -135,7 +136,8 @@ def site_cases(path: Path, model: LoadedModel, params: Params, *, encoding: str,
     """
     bundle = model.predictor.bundle
     meant = definition(bundle, params)
-    cases = checked_site(path, bundle.outcome, meant.outcome, encoding=encoding, separator=separator)
+    cases = checked_site(path, bundle.outcome, meant.outcome, **reading)
+    input_hash = input_sha256(path, cases)
     included, flow = cohort_flow(cases, meant.cohort)
     if not included.any():
         raise CohortError(
@@ -165,17 +167,17 @@ def site_cases(path: Path, model: LoadedModel, params: Params, *, encoding: str,
         flow=flow,
         definition=meant,
         provenance="virtual" if "virtual" in origins else "registry",
-        file_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        input_sha256=input_hash,
     )
 
 
-def checked_site(path: Path, outcome: str, choice: OutcomeParams, *, encoding: str, separator: str) -> pd.DataFrame:
+def checked_site(path: Path, outcome: str, choice: OutcomeParams, **reading: Unpack[Reading]) -> pd.DataFrame:
     """The records of a file that is fit for this: what a prediction needs, and what the label is made from.
 
     A file of one clinic may lack `patient_id`, `centre_id` and `record_origin`: its cases are then each of a patient
     of their own, of one centre, and of a registry.
     """
-    intake = IngestParams(file=str(path), encoding=encoding, separator=separator, missing_marks=["", "NA"])
+    intake = named_file(path, **reading)
     required = dict.fromkeys([*required_columns("preoperative"), *label_columns(outcome, choice)])
     cases, problems = checked_records(path, intake, "adjudication", today=dt.date.today(), required=list(required))
     refuse_problems(str(path), problems)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from pipeline import ledger, paths, tracking
 from pipeline.external_page import update_line
 from pipeline.external_validation import main_threshold
 from pipeline.files import whole_folder, write_json, write_text
+from pipeline.intake import Reading
 from pipeline.params import Params, load_params
 from pipeline.run_contents import flat, run_params
 from pipeline.scoring import LoadedModel
@@ -53,12 +54,12 @@ JUDGED = "both on the site's cases, the update out of fold"
 
 
 def update_file(
-    path: Path, name: str, out: Path, *, level: float, promote: Promote, registers: bool, encoding: str, separator: str
+    path: Path, name: str, out: Path, *, level: float, promote: Promote, registers: bool, **reading: Unpack[Reading]
 ) -> str:
     """Update a model for the site of a file, write and register what was made, and say what was decided."""
     params = load_params()
     model = one_model(name)
-    site = site_cases(path, model, params, encoding=encoding, separator=separator)
+    site = site_cases(path, model, params, **reading)
     asked = Site.of(site.risk, site.y, site.weights, site.patients)
     update = closed_test(asked, level)
     said = f"{len(asked.y):,} cases with a known outcome, {asked.events:,} had it. {update_line(update.as_json())}"
