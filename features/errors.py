@@ -3,7 +3,7 @@
     BackcastError
     ├── ParamsError         3   params.yaml: a misspelt key, an unknown learner or outcome, a bad value
     ├── KnowledgeError      4   a knowledge table with a gap, an overlap, a row without a source
-    ├── FileFormatError     5   a file that is absent, empty, not a CSV, in another encoding
+    ├── FileFormatError     5   a file that is absent, empty, not whole, no table, in another encoding
     ├── ColumnsError        6   columns missing or unknown
     ├── TimingError         7   a variable known later than the question is asked
     ├── ValuesError         8   units, ranges, choices, numbers, dates, duplicate ids

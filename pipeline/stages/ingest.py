@@ -14,6 +14,7 @@ from pipeline.sources.records import source_facts
 
 
 def run(params: Params) -> None:
+    paths.SOURCE.unlink(missing_ok=True)  # the one output that DVC leaves in place before a run
     source = Path(params.ingest.file)
     cases, problems = checked_records(source, params.ingest, "adjudication", today=dt.date.today())
     write_table(problem_table(problems), paths.PROBLEMS)
