@@ -50,7 +50,7 @@ def trace_lines(case_id: str) -> list[str]:
     if case_id not in ingested.index:
         raise CaseNotFoundError(f"{paths.INGESTED_CASES} has no such case_id among its {len(ingested)} cases.")
     case = ingested.loc[[case_id]]
-    lines = [_line("registry", _where(ingested.index.get_loc(case_id)))]
+    lines = [_line("registry", place_in_source(ingested.index.get_loc(case_id)))]
     lines.append(_line("ingest", "; ".join(f"{name} {_shown(case[name].iloc[0])}" for name in SHOWN if name in case)))
     cohort = read_cases(paths.COHORT_CASES)
     if case_id not in cohort.index:
@@ -70,7 +70,7 @@ def trace_lines(case_id: str) -> list[str]:
     return lines
 
 
-def _where(place: int) -> str:
+def place_in_source(place: int) -> str:
     """Where a case stood in what was read, from its place among the ingested cases."""
     source = read_json(paths.SOURCE)
     if source["kind"] == "query":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import hashlib
 import io
 import os
 import zipfile
@@ -18,11 +19,13 @@ from openpyxl import Workbook, load_workbook
 
 from features.errors import ColumnsError, FileFormatError, ValuesError
 from features.record import required_columns, typed_cases
-from pipeline.files import write_table
+from pipeline import paths
+from pipeline.files import write_json, write_table
 from pipeline.intake import checked_records
 from pipeline.params import IngestParams
-from pipeline.sources.records import content_sha256, read_records, source_facts
+from pipeline.sources.records import content_sha256, input_sha256, read_records, source_facts
 from pipeline.sources.text import text_of
+from pipeline.trace import place_in_source
 
 TODAY = dt.date(2026, 1, 1)
 
@@ -447,6 +450,24 @@ def test_the_hash_of_the_content_is_of_the_cases_and_not_of_their_order(typed):
         changed.loc[7, column] = value
         assert content_sha256(changed) != content_sha256(typed)
     assert content_sha256(typed.rename(columns={"odi": "odi_12m", "odi_12m": "odi"})) != content_sha256(typed)
+
+
+def test_an_input_is_known_by_its_bytes_orplace_in_source_no_one_file_holds_it_by_its_content(typed, years):
+    file = years / "2016.csv"
+    assert input_sha256(file, typed) == hashlib.sha256(file.read_bytes()).hexdigest()
+    Path("cases.sql").write_text("SELECT 1")
+    assert input_sha256(years, typed) == input_sha256(Path("cases.sql"), typed) == content_sha256(typed)
+
+
+def test_a_case_is_followed_back_to_its_file(typed, years):
+    cases, _ = checked_records(years, IngestParams(file="years"), "adjudication", today=TODAY)
+    write_json(source_facts(years, IngestParams(file="years"), cases), paths.SOURCE)
+    assert [place_in_source(place) for place in (0, 19, 20, 59)] == [
+        "line 2 of years/2016.csv",
+        "line 21 of years/2016.csv",
+        "row 2 of years/2017.xlsx",
+        "row 20 of years/2018.parquet",
+    ]
 
 
 def test_the_table_of_an_earlier_stage_can_be_read_again(typed, elsewhere):
