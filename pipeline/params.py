@@ -32,7 +32,7 @@ LEARNERS = ("prevalence", "baseline", "logistic", "xgboost")
 CANDIDATES = ("logistic", "xgboost")
 GROUPING_KEY = "centre_id"
 """The one key of the record by which cases are grouped."""
-_SECRET = re.compile(r"//[^/@]*:.*@|(pass|pwd|secret|token|odbc_connect)[^=&]*=", re.IGNORECASE)
+_SECRET = re.compile(r"(//[^/@]*:|^[^/@:]+:[^/]).*@|(pass|pwd|secret|token|odbc_connect)[^=&]*=", re.IGNORECASE)
 """A password in the address of a database: after the user's name, or among its options."""
 
 

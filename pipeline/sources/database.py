@@ -37,14 +37,15 @@ def database_url(url: str) -> URL:
         If the variable is not set or no address can be read from it. What it holds is never quoted.
     """
     match = FROM_ENVIRONMENT.fullmatch(url)
+    named = url if match else "What ingest.url or --url holds"
     if match and not os.environ.get(match[1]):
         raise DatabaseError(f"The environment variable {match[1]} is not set. It holds the address of the database.")
     try:
         read = make_url(os.environ[match[1]] if match else url)
     except (exc.ArgumentError, ValueError):
-        raise DatabaseError(f"{url} is no address of a database: name {HOW_TO_NAME}.") from None
+        raise DatabaseError(f"{named} is no address of a database. Name {HOW_TO_NAME}.") from None
     if "@" in (read.host or ""):
-        raise DatabaseError(f"The address in {url} holds @ twice. In a password write @ as %40, : as %3A, / as %2F.")
+        raise DatabaseError(f"{named}: the address has @ twice. In a password write @ as %40, : as %3A, / as %2F.")
     return read.set(drivername=DRIVERS.get(read.drivername, read.drivername))
 
 

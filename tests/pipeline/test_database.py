@@ -286,6 +286,23 @@ def test_a_login_that_fails_is_one_message_without_the_password(server, named, e
     assert os.listdir(elsewhere) == ["cases.sql"]
 
 
+def test_a_password_like_the_user_is_not_said_either(server, named, elsewhere, backcast):
+    named(server.set(password=USER))
+    Path("cases.sql").write_text("SELECT * FROM operations")
+    answer = backcast("check", "cases.sql", "--url", "env:REGISTRY_URL")
+    assert answer.status == 25
+    assert answer.says("cannot be reached or refuses the login (OperationalError). Is it the right server")
+    assert USER not in answer.err
+
+
+def test_what_is_no_address_is_not_repeated(elsewhere, backcast):
+    Path("cases.sql").write_text("SELECT 1")
+    answer = backcast("check", "cases.sql", "--url", "pa55word")
+    assert answer.status == 25
+    assert answer.says("What ingest.url or --url holds is no address of a database. Name env:NAME")
+    assert "pa55" not in answer.err
+
+
 def test_a_database_that_is_not_there_is_not_made(elsewhere, backcast):
     Path("cases.sql").write_text("SELECT 1")
     answer = backcast("check", "cases.sql", "--url", "sqlite:///absent.db")
@@ -308,7 +325,10 @@ def test_a_file_that_is_no_database_is_refused(elsewhere, backcast):
         (None, "The environment variable REGISTRY_URL is not set"),
         ("pa55word", "env:REGISTRY_URL is no address of a database"),
         ("postgresql://ada:pa55:word@registry", "env:REGISTRY_URL is no address of a database|cannot be reached"),
-        ("postgresql://ada:pa55@word@registry/spine", "holds @ twice. In a password write @ as %40"),
+        (
+            "postgresql://ada:pa55@word@registry/spine",
+            "env:REGISTRY_URL: the address has @ twice. In a password write @ as %40",
+        ),
         ("nosuchbase://ada:pa55word@registry/spine", "SQLAlchemy knows no database nosuchbase"),
     ],
 )
@@ -329,6 +349,8 @@ def test_an_address_that_cannot_be_read_is_refused_unquoted(elsewhere, monkeypat
     [
         "postgresql://ada:pa55@server/spine",
         "postgresql://ada@server/spine?password=pa55",
+        "postgresql://ada:pa/55@server/spine",
+        "ada:pa55@server/spine",
         "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dpa55",
     ],
 )
