@@ -53,7 +53,11 @@ LEVEL = 0.05
 COMPLETENESS_BANDS = (0.6, 0.8, 0.95)
 """Where bands of a record's completeness end: the share of what moves the risks that is recorded."""
 COMPLETENESS = "completeness"
-RESULT = "validation.json"
+RESULT, REPORT, MIX, GROUPS = "validation.json", "report.html", "case_mix.csv", "subgroups.csv"
+PERFORMANCE, FOREST = "performance.png", "centres.png"
+CURVES = ("roc", "calibration", "decision")
+MADE = (RESULT, REPORT, MIX, GROUPS, PERFORMANCE, FOREST, *(f"{curve}.csv" for curve in CURVES))
+"""Everything that the folder may hold."""
 IDEALS = {"observed_to_expected": 1.0, "calibration_intercept": 0.0, "calibration_slope": 1.0}
 EXTERNAL = "external"
 
@@ -64,7 +68,7 @@ def validate_file(path: Path, name: str, out: Path, **reading: Unpack[Reading]) 
     model = one_model(name)
     site = site_cases(path, model, params, **reading)
     found = evidence(site, model, params)
-    with whole_folder(out, RESULT) as beside:
+    with whole_folder(out, MADE) as beside:
         write_evidence(found, site, model, params, beside)
         with tracking.store() as client:
             run_id = tracking.log_validation(
@@ -78,7 +82,7 @@ def validate_file(path: Path, name: str, out: Path, **reading: Unpack[Reading]) 
                 metrics=flat(found["performance"], EXTERNAL),
                 files={f"validation/{file.name}": file for file in sorted(beside.iterdir())},
             )
-    return "\n".join([*findings(found), f"The evidence is in {out / 'report.html'}; logged in MLflow as run {run_id}."])
+    return "\n".join([*findings(found), f"The evidence is in {out / REPORT}; logged in MLflow as run {run_id}."])
 
 
 # ---- the figures -------------------------------------------------------------------------------------
@@ -307,16 +311,16 @@ def write_evidence(found: dict[str, Any], site: SiteCases, model: LoadedModel, p
         told = pd.DataFrame(
             {"learner": bundle.learner, "test_set": EXTERNAL, "risk": site.risk[known], "y_true": site.y[known]}
         )
-        pictures["performance"] = folder / "performance.png"
+        pictures["performance"] = folder / PERFORMANCE
         panels = performance_panels(drawn.roc, drawn.calibration, drawn.decision, bundle.learner, title, told)
         save(panels, pictures["performance"])
     if found["centres"]:
-        pictures["centres"] = folder / "centres.png"
+        pictures["centres"] = folder / FOREST
         save(forest(found["centres"], title, how="each centre's own cases under the one model"), pictures["centres"])
-    write_table(pd.DataFrame(found["case_mix"]).round(6), folder / "case_mix.csv")
-    write_table(_flat_groups(found["subgroups"]), folder / "subgroups.csv")
+    write_table(pd.DataFrame(found["case_mix"]).round(6), folder / MIX)
+    write_table(_flat_groups(found["subgroups"]), folder / GROUPS)
     write_json(found, folder / RESULT)
-    write_text(page(found, pictures), folder / "report.html")
+    write_text(page(found, pictures), folder / REPORT)
 
 
 def _flat_groups(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,15 +54,17 @@ def _unwritable(path: Path, error: OSError) -> FileFormatError:
 
 
 @contextmanager
-def whole_folder(out: Path, result: str) -> Iterator[Path]:
-    """A folder beside the target to fill, moved onto the target when all went well; one that holds `result` goes.
+def whole_folder(out: Path, made: Collection[str]) -> Iterator[Path]:
+    """A folder beside the target to fill, moved onto the target when all went well.
+
+    An earlier one is replaced where it holds nothing but names that are `made`.
 
     Raises
     ------
     FileFormatError
         If something else is there, or nothing can be written, or not all of it.
     """
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / result).is_file())):
+    if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= set(made)):
         raise FileFormatError(f"--out names {out}, which holds something else. Name a new folder.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 
 from features.dictionary import load_dictionary
+from features.errors import FileFormatError
 from models.bundle import read_head, write_bundle
 from models.comparison import paired_differences
 from models.encoding import Floats
@@ -46,7 +47,8 @@ from pipeline.scoring import LoadedModel
 from pipeline.site_cases import SiteCases, one_model, site_cases
 from pipeline.update_page import card, page
 
-RESULT = "update.json"
+BUNDLE, RESULT, PAGE = "bundle", "update.json", "update.html"
+BEFORE, AFTER = "model_card_before.html", "model_card_after.html"
 Promote = Literal["never", "by-rule", "anyway"]
 NOT_ASKED = Decision(False, "champion stays: nobody asked for promotion")
 BY_HAND = Decision(True, "becomes champion by somebody's own decision, whatever the rule says")
@@ -58,6 +60,10 @@ def update_file(
 ) -> str:
     """Update a model for the site of a file, write and register what was made, and say what was decided."""
     params = load_params()
+    if out.resolve() in Path(name).resolve().parents:
+        raise FileFormatError(
+            f"--out {out} holds the model itself, {name}, which would be replaced. Name a new folder."
+        )
     model = one_model(name)
     site = site_cases(path, model, params, **reading)
     asked = Site.of(site.risk, site.y, site.weights, site.patients)
@@ -66,7 +72,7 @@ def update_file(
     if not update.changes:
         return f"{said}\nThe model stays as it is; nothing was made."
     lines = [said, f"The updated model and both cards are in {out}."]
-    with whole_folder(out, RESULT) as beside:
+    with whole_folder(out, (BUNDLE, RESULT, PAGE, BEFORE, AFTER)) as beside:
         made = write_update(Asked(site, asked, update, model, params), beside)
         if registers:
             with tracking.store() as client:
@@ -115,14 +121,14 @@ def write_update(asked: Asked, folder: Path) -> Made:
         provenance=asked.site.provenance,
     )
     new = updated_bundle(bundle, asked.update, lines, facts, asked.site.provenance)
-    sha256 = write_bundle(new, folder / "bundle")
+    sha256 = write_bundle(new, folder / BUNDLE)
     judged = sigmoid(out_of_fold(cases, asked.update.level, seed))
-    made = Made(asked, sha256, read_head(folder / "bundle"), judged, figures(asked, judged))
+    made = Made(asked, sha256, read_head(folder / BUNDLE), judged, figures(asked, judged))
     told = {"model": asked.model.uri, "sha256": sha256, **facts, "figures": made.figures, "moved": moved(asked, lines)}
     write_json(told, folder / RESULT)
-    write_text(page(told, new), folder / "update.html")
-    write_text(card(bundle, asked.model.predictor.sha256, asked.model.uri), folder / "model_card_before.html")
-    write_text(card(new, sha256, f"{asked.model.uri}, updated for a site"), folder / "model_card_after.html")
+    write_text(page(told, new), folder / PAGE)
+    write_text(card(bundle, asked.model.predictor.sha256, asked.model.uri), folder / BEFORE)
+    write_text(card(new, sha256, f"{asked.model.uri}, updated for a site"), folder / AFTER)
     return made
 
 
@@ -251,7 +257,7 @@ def made_from(made: Made) -> dict[str, str]:
 
 
 def _log(made: Made, folder: Path) -> str:
-    outcome, bundle = made.head["outcome"], folder / "bundle"
+    outcome, bundle = made.head["outcome"], folder / BUNDLE
     pages = [file for file in sorted(folder.iterdir()) if file.is_file()]
     update = made.head["updates"][-1]
     about = {f"update.{key}": update[key] for key in ("method", "level", "cases", "events", "centres")}

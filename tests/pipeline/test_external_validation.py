@@ -214,6 +214,16 @@ def test_an_earlier_result_is_replaced_and_anything_else_is_not(clinic, validate
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_a_note_among_the_results_is_not_lost(clinic, validated):
+    note = Path("validation/my_notes.txt")
+    note.write_text("to discuss")
+    with pytest.raises(BackcastError, match="holds something else"):
+        validate_file(Path("site.csv"), "model", Path("validation"), **PLAIN)
+    note.unlink()
+    with pytest.raises(BackcastError, match="holds the model itself"):
+        again("never", model="update/bundle")
+
+
 def test_the_label_is_that_of_development_or_of_params_yaml_and_says_which():
     params = load_params(ROOT / "params.yaml")
     bundle = learned_bundle(params)
@@ -222,6 +232,14 @@ def test_the_label_is_that_of_development_or_of_params_yaml_and_says_which():
     assert (found.source, found.outcome.baseline_floor, found.cohort.minimum_age_years) == (OWN, 24, 50)
     found = definition(dataclasses.replace(bundle, cohort={}), params)
     assert (found.source, found.outcome) == (OF_PARAMS, params.cohort.outcomes[OUTCOME])
+
+
+def test_each_label_names_the_columns_that_it_is_made_from():
+    assert label_columns(OUTCOME, MEANT) == ("odi", "odi_12m", "index_date", "death_date", "reoperation_date")
+    assert label_columns("reoperation_24m", OutcomeParams()) == ("index_date", "reoperation_date", "last_contact_date")
+    anchors = ("global_assessment_leg_12m", "global_assessment_back_12m")
+    asked = label_columns("not_improved_12m", OutcomeParams(death="as_reported"))
+    assert set(asked) == {*anchors, "diagnosis"}
 
 
 # ---- how much cases can say --------------------------------------------------------------------------
