@@ -157,7 +157,8 @@ def page(found: Figures, pictures: Mapping[str, Path]) -> str:
         update=update_line(found["closed_test"]),
         tests=found["closed_test"].get("tests", []),
         would_be=found["closed_test"].get("would_be", {}),
-        main=[(name, metric_cell(found["performance"], name)) for name in MAIN],
+        metrics=MAIN,
+        beside=beside(found),
         acting=acting(found),
         groups=[_group_row(row) for row in found["subgroups"]],
         of_groups=OF_GROUPS,
@@ -167,6 +168,20 @@ def page(found: Figures, pictures: Mapping[str, Path]) -> str:
         fewest=FEWEST,
         p_value=p_value,
     )
+
+
+def beside(found: Figures) -> list[dict[str, Any]]:
+    """The site's figures, and below them those that the model brought from its own test sets."""
+    here = {"cases": found["cases"]["known"], "events": found["cases"]["events"], "metrics": found["performance"]}
+    sets = {"this site": here} | {f"{name} test set": about for name, about in found["model"]["test_sets"].items()}
+    return [
+        {
+            "name": name,
+            **{count: about[count] for count in ("cases", "events")},
+            "cells": [metric_cell(about["metrics"], metric) for metric in MAIN],
+        }
+        for name, about in sets.items()
+    ]
 
 
 def acting(found: Figures) -> list[dict[str, Any]]:

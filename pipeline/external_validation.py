@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from features.completeness import WHOLE
 from features.errors import OutcomeError
 from models.bundle import Bundle
 from models.encoding import rounded
@@ -159,6 +160,7 @@ def about_model(model: LoadedModel) -> dict[str, Any]:
         "development": dict(bundle.development),
         "updates": [dict(update) for update in bundle.updates],
         "predictors": len(bundle.predictors),
+        "test_sets": dict(model.predictor.evidence.get(WHOLE, {})),
     }
 
 

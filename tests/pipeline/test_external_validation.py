@@ -16,11 +16,12 @@ import pytest
 from scipy.special import expit, logit
 
 from features.builders import build_features
+from features.completeness import WHOLE
 from features.errors import BackcastError
 from features.outcomes import OutcomeParams, label_columns
 from features.predictors import predictor
 from features.record import required_columns
-from models.bundle import read_bundle, write_bundle
+from models.bundle import EVIDENCE, read_bundle, write_bundle
 from models.cause_model import write_cause_model
 from models.external import HARDLY, PRECISE, ROUGH, expected_auroc, sample_verdict
 from models.fitted import Recalibration
@@ -31,7 +32,7 @@ from models.updating import Site, closed_test
 from pipeline import ledger, paths, tracking
 from pipeline.external_page import can_say, p_value
 from pipeline.external_validation import validate_file
-from pipeline.files import read_json
+from pipeline.files import read_json, write_json
 from pipeline.params import Params, load_params
 from pipeline.promotions import promotion_lines
 from pipeline.site_cases import OF_PARAMS, OWN, definition, one_model, site_cases
@@ -48,6 +49,8 @@ CASES = 330
 TOO_LOW = 1.2
 """Log-odds by which the model of these tests tells every risk too low."""
 MEANT = OutcomeParams(reoperation="failed", death="unknown", baseline_floor=10)
+BROUGHT = {"cases": 900, "events": 300, "metrics": {"auroc": {"estimate": 0.7123, "lower": 0.68, "upper": 0.74}}}
+"""What the model of these tests brings from a test set of its own."""
 PLAIN = {"encoding": "utf-8", "separator": ","}
 
 
@@ -95,6 +98,7 @@ def clinic(tmp_path_factory) -> Iterator[Path]:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("BACKCAST_WHO", "a statistician")
         write_bundle(learned_bundle(load_params()), folder / "model")
+        write_json({WHOLE: {"temporal": BROUGHT}}, folder / "model" / EVIDENCE)
         params = RegistryParams(seed=31, cases=CASES, centres=3, first_year=2019, years=2, discordance_effect=1.0)
         drawn = with_outcomes(draw_registry(params)[0], RiskPredictor.load(folder / "model"))
         wanted = ["patient_id", "centre_id", "index_date", "record_origin", "last_contact_date"]
@@ -157,6 +161,13 @@ def test_what_the_cases_can_say_stands_before_what_they_say(validated):
     order = ["What these cases can say", "Who the cases are", "How risks agreed", "Centre by centre", "Should anything"]
     places = [page.index(f"<h2>{words}") for words in order]
     assert places == sorted(places)
+
+
+def test_the_sites_figures_stand_beside_those_of_the_models_own_test_sets(validated):
+    page = Path("validation/report.html").read_text(encoding="utf-8")
+    rows = re.findall(r"<tr[^>]*><td>(This site|Temporal test set)</td>(.*?)</tr>", page)
+    assert [name for name, _ in rows] == ["This site", "Temporal test set"]
+    assert "0.71" in rows[1][1]
 
 
 def test_no_case_and_no_other_host_is_in_any_file(validated):
