@@ -95,7 +95,8 @@ def clinic(tmp_path_factory) -> Iterator[Path]:
         for name in ("features", "models", "pipeline", "params.yaml"):
             (folder / name).symlink_to(ROOT / name)
         patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        # By its whole path: MLflow keeps the store behind a relative one open, in whatever folder that was.
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         patch.setenv("BACKCAST_WHO", "a statistician")
         write_bundle(learned_bundle(load_params()), folder / "model")
         write_json({WHOLE: {"temporal": BROUGHT}}, folder / "model" / EVIDENCE)
