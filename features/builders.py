@@ -126,15 +126,16 @@ def _competing(lesions: LesionPain, mimics: MimicEvidence, support: Support, thr
     return np.where(lesions.is_defined, is_mimic & (support.lesions.max(axis=1) >= COMPETING), np.nan)
 
 
-def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
-    """The features of each case: both builders, the plan, and the plain summaries.
+def build_features(cases: pd.DataFrame, params: BuilderParams | None) -> pd.DataFrame:
+    """The features of each case: both builders, the plan, and the plain summaries; none where no builder applies.
 
     Parameters
     ----------
     cases : DataFrame
         Records in the dictionary's layout; columns that are absent count as not recorded, others than
         the dictionary's are ignored. It is not changed, and its index is kept.
-    params : BuilderParams
+    params : BuilderParams, optional
+        None in a study whose record holds neither lesions nor sources of pain.
 
     Returns
     -------
@@ -143,6 +144,8 @@ def build_features(cases: pd.DataFrame, params: BuilderParams) -> pd.DataFrame:
         `concordance_unknown` is 1 where no pain is drawn or no scan was read, and `concordance_missing`
         says which; `plan_unknown` is 1 where no level is planned.
     """
+    if params is None:
+        return pd.DataFrame(index=cases.index)
     starts = range(0, len(cases), SLICE) or [0]
     columns: dict[str, np.ndarray] = {}
     # Two slices at a time; a matrix product that took threads of its own would only wait for them.

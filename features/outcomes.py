@@ -6,6 +6,7 @@ without a baseline from which it could fall.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -19,14 +20,10 @@ from features.knowledge_tables import knowledge_table, refuse_duplicates
 Meaning = Literal["failed", "as_reported", "unknown"]
 MEANINGS = ("failed", "as_reported", "unknown")
 DAYS_PER_MONTH = 365.25 / 12
-BASELINE = {"odi": "odi"}
-"""The baseline of an instrument that is compared with one."""
-REPORTED = {
-    "odi": "odi_12m",
-    "global_assessment_leg": "global_assessment_leg_12m",
-    "global_assessment_back": "global_assessment_back_12m",
-}
-"""The variable in which an instrument is reported at follow-up."""
+CHANGES = ("percent_change", "change")
+"""Kinds that compare what is reported with the baseline."""
+OF_SOME = "="
+"""A rule for the cases of which a variable has one value is written `variable=value`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +32,24 @@ class OutcomeParams:
 
     `reoperation` and `death` are `failed` (the outcome happened), `as_reported` (whatever the
     questionnaire says) or `unknown`. A case whose baseline lies below `baseline_floor` cannot fall by a
-    percentage in earnest; its outcome is unknown.
+    percentage in earnest, and one whose baseline lies above `baseline_ceiling` cannot rise by what is asked;
+    its outcome is unknown.
     """
 
     reoperation: Meaning = "as_reported"
     death: Meaning = "unknown"
     baseline_floor: float = 0.0
+    baseline_ceiling: float = math.inf
 
     def __post_init__(self) -> None:
         if not self.baseline_floor >= 0:
             raise ParamsError(
                 f"params.yaml: cohort.outcomes: baseline_floor must be at least 0, got {self.baseline_floor}."
+            )
+        if not self.baseline_ceiling > self.baseline_floor:
+            raise ParamsError(
+                f"params.yaml: cohort.outcomes: baseline_ceiling must lie above baseline_floor, got "
+                f"{self.baseline_ceiling}."
             )
         for name in ("reoperation", "death"):
             if getattr(self, name) not in MEANINGS:
@@ -72,6 +76,38 @@ def is_in_time(outcome: str) -> bool:
 
 def horizon_months(outcome: str) -> int:
     return int(_table().query("outcome == @outcome")["horizon_months"].iloc[0])
+
+
+def reported_variables() -> tuple[str, ...]:
+    """The variables in which outcomes are reported; a case with any of them was not lost to follow-up."""
+    return tuple(dict.fromkeys(_table()["reported"].dropna()))
+
+
+def baseline_scores() -> tuple[str, ...]:
+    """The variables before the operation that a reported outcome is compared with."""
+    return tuple(dict.fromkeys(_table()["baseline"].dropna()))
+
+
+def is_asked(cases: pd.DataFrame, outcome: str) -> pd.Series:
+    """Whether the outcome is one of that case: False where all its rules are for others (`variable=value`).
+
+    A rule for each diagnosis is no such thing: the outcome is then one of every case.
+    """
+    rules = _table().query("outcome == @outcome")
+    if not rules["diagnosis"].str.contains(OF_SOME).all():
+        return pd.Series(True, index=cases.index)
+    asked = [_applies(cases, rule) for rule in rules.to_dict("records")]
+    return pd.concat(asked, axis=1).any(axis=1)
+
+
+def has_reachable_baseline(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.Series:
+    """Whether no baseline that is recorded lies below the floor or above the ceiling of the outcome."""
+    reachable = pd.Series(True, index=cases.index)
+    for rule in _table().query("outcome == @outcome").to_dict("records"):
+        if rule["kind"] in CHANGES:
+            is_recorded = cases[rule["baseline"]].notna()
+            reachable &= ~(_applies(cases, rule) & is_recorded & _baseline(cases, rule, choice).isna())
+    return reachable
 
 
 def _table() -> pd.DataFrame:
@@ -108,7 +144,7 @@ def _labels(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.Data
         return _event_labels(cases, outcome, rules["cutoff"].iloc[0] * DAYS_PER_MONTH)
     label = pd.Series(np.nan, index=cases.index, name=outcome)
     for rule in rules.to_dict("records"):
-        label = label.mask(_applies(cases, rule), _reported_label(cases, rule, choice.baseline_floor))
+        label = label.mask(_applies(cases, rule), _reported_label(cases, rule, choice))
     decided = _decided(cases, rules, choice)
     return label.mask(decided == "failed", 1.0).mask(decided == "unknown").to_frame()
 
@@ -143,9 +179,9 @@ def is_defined(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.S
     """
     defined = pd.Series(True, index=cases.index)
     for rule in _table().query("outcome == @outcome").to_dict("records"):
-        if rule["kind"] == "percent_change":
-            defined &= ~_applies(cases, rule) | _baseline(cases, rule, choice.baseline_floor).notna()
-    return defined
+        if rule["kind"] in CHANGES:
+            defined &= ~_applies(cases, rule) | _baseline(cases, rule, choice).notna()
+    return defined & is_asked(cases, outcome)
 
 
 def failed_by_event(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> pd.Series:
@@ -168,8 +204,8 @@ def _decided(cases: pd.DataFrame, rules: pd.DataFrame, choice: OutcomeParams) ->
     decided = pd.Series("as_reported", index=cases.index)
     # A rescued operation failed, whatever came after: the reoperation has the last word.
     for event, meaning in (("death_date", choice.death), ("reoperation_date", choice.reoperation)):
-        happened = (cases[event] - cases["index_date"]).dt.days <= horizon
-        if meaning != "as_reported":
+        if meaning != "as_reported" and event in cases.columns:
+            happened = (cases[event] - cases["index_date"]).dt.days <= horizon
             decided = decided.mask(happened, meaning)
     return decided
 
@@ -177,22 +213,26 @@ def _decided(cases: pd.DataFrame, rules: pd.DataFrame, choice: OutcomeParams) ->
 def _applies(cases: pd.DataFrame, rule: dict) -> pd.Series:
     if rule["diagnosis"] == "all":
         return pd.Series(True, index=cases.index)
-    return cases["diagnosis"] == rule["diagnosis"]
+    variable, _, value = rule["diagnosis"].rpartition(OF_SOME)
+    return cases[variable or "diagnosis"] == value
 
 
-def _baseline(cases: pd.DataFrame, rule: dict, baseline_floor: float) -> pd.Series:
-    baseline = cases[BASELINE[rule["instrument"]]].astype(float)
-    return baseline.where(baseline >= max(baseline_floor, 1e-9))
+def _baseline(cases: pd.DataFrame, rule: dict, choice: OutcomeParams) -> pd.Series:
+    baseline = cases[rule["baseline"]].astype(float)
+    least = max(choice.baseline_floor, 1e-9) if rule["kind"] == "percent_change" else choice.baseline_floor
+    return baseline.where(baseline.between(least, choice.baseline_ceiling))
 
 
-def _reported_label(cases: pd.DataFrame, rule: dict, baseline_floor: float) -> pd.Series:
-    reported = cases[REPORTED[rule["instrument"]]].astype(float)
+def _reported_label(cases: pd.DataFrame, rule: dict, choice: OutcomeParams) -> pd.Series:
+    reported = cases[rule["reported"]].astype(float)
+    if rule["kind"] not in CHANGES:
+        return (reported > rule["cutoff"]).astype(float).where(reported.notna())
+    baseline = _baseline(cases, rule, choice)
+    change = reported - baseline if rule["rule"] == "rose_less_than" else baseline - reported
     if rule["kind"] == "percent_change":
-        baseline = _baseline(cases, rule, baseline_floor)
-        fall = (baseline - reported) / baseline * 100
-        # An exact 30 % must not fail for want of the last bit.
-        return (fall < rule["cutoff"] - 1e-9).astype(float).where(fall.notna())
-    return (reported > rule["cutoff"]).astype(float).where(reported.notna())
+        change = change / baseline * 100
+    # An exact 30 % must not fail for want of the last bit.
+    return (change < rule["cutoff"] - 1e-9).astype(float).where(change.notna())
 
 
 def _event_labels(cases: pd.DataFrame, outcome: str, horizon_days: float) -> pd.DataFrame:

@@ -45,10 +45,13 @@ class Predictor:
 def candidate_predictors(outcome: str, max_parameters: int) -> list[Predictor]:
     """The predictors an outcome may use, best known first, within its number of parameters.
 
-    The list stops at the first predictor that would not fit.
+    The list stops at the first predictor that would not fit. The ranking is that of the column `rank_<outcome>`
+    where the table has one; else `rank`, or `rank_reoperation` beyond a year.
     """
+    table = _table()
     rank = "rank_reoperation" if horizon_months(outcome) > 12 else "rank"
-    ranked = _table().dropna(subset=[rank]).sort_values(rank)
+    rank = f"rank_{outcome}" if f"rank_{outcome}" in table.columns else rank
+    ranked = table.dropna(subset=[rank]).sort_values(rank)
     chosen: list[Predictor] = []
     for row in ranked.to_dict("records"):
         predictor = _predictor(row)

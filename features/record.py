@@ -20,6 +20,7 @@ from features.axes import LEG_REGIONS, SIDES
 from features.dictionary import COORDINATES, Dictionary, Known, Variable, load_dictionary
 from features.errors import BackcastError, ColumnsError, TimingError, ValuesError
 from features.knowledge_tables import knowledge_table
+from features.outcomes import reported_variables
 
 ROWS_NAMED = 5
 MOMENTS = {
@@ -88,9 +89,8 @@ def required_columns(moment: Known) -> tuple[str, ...]:
         return ("case_id",)
     essential = [v for v in load_dictionary().essential if moment != "preoperative" or v.form != "keys"]
     names = [variable.name for variable in essential]
-    outcome = ["odi_12m", "global_assessment_leg_12m", "global_assessment_back_12m"]
-    dates = ["reoperation_date", "death_date", "last_contact_date"]
-    return ("case_id", *names) if moment == "preoperative" else (*names, *outcome, *dates)
+    dates = [name for name in ("reoperation_date", "death_date", "last_contact_date") if name in load_dictionary()]
+    return ("case_id", *names) if moment == "preoperative" else (*names, *reported_variables(), *dates)
 
 
 def wrong_columns(columns: Iterable[str], moment: Known, required: Collection[str]) -> list[Problem]:
@@ -456,6 +456,8 @@ def followup_problems(cases: pd.DataFrame | Mapping[str, Any], first_row: int = 
     first_row : int
         Number of the first case in the messages; values are never quoted.
     """
+    if not _work_up_names():
+        return []
     told = _Told(cases)
     return [
         problem

@@ -153,8 +153,9 @@ def red_flags(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def red_flag_names(cases: pd.DataFrame) -> pd.Series:
-    """The raised flags of each case in one text, empty where none is."""
-    return pd.Series(flag_names(Findings(cases)), index=cases.index, name="red_flags", dtype=object)
+    """The raised flags of each case in one text, empty where none is, or where a study has no red flag at all."""
+    names = flag_names(Findings(cases)) if red_flag_rules() else ""
+    return pd.Series(names, index=cases.index, name="red_flags", dtype=object)
 
 
 def red_flag_advice(flags: str) -> list[Advice]:

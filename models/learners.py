@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
 from features.errors import ParamsError
+from features.outcomes import baseline_scores
 from features.predictors import Predictor
 from models.encoding import Encoding, Floats, fitted_encoding, rounded
 from models.fitted import FittedModel, LinearModel, TreeModel
@@ -71,7 +72,7 @@ def learner_predictors(learner: str, outcome_predictors: Sequence[Predictor]) ->
     if learner == "prevalence":
         return []
     if learner == "baseline":
-        return [predictor for predictor in outcome_predictors if predictor.name == "odi"]
+        return [predictor for predictor in outcome_predictors if predictor.name in baseline_scores()]
     return list(outcome_predictors)
 
 

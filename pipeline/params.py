@@ -1,5 +1,7 @@
 """`params.yaml` as typed objects, made at the door; after that no dictionary travels.
 
+A study may have a `params.yaml` of its own, whose keys take the place of those of the root's.
+
 Everything wrong with the file is said at once: misspelt and missing keys, unknown learners and
 outcomes, values of another type.
 """
@@ -7,24 +9,22 @@ outcomes, values of another type.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-import re
-import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from features.builders import BuilderParams
 from features.causes import CauseParams
 from features.cohort import CohortParams
 from features.dictionary import load_dictionary
 from features.errors import ParamsError
+from features.knowledge_tables import use_study
 from features.outcomes import OutcomeParams, outcome_names
 from pipeline import paths
+from pipeline.study import DEFAULT_STUDY, PARAMS_OF_STUDY, Study, read_study
+from pipeline.typed_yaml import made, read_yaml
 from pipeline.virtual.parameters import MOST_CASES, RegistryParams
 
 LEARNERS = ("prevalence", "baseline", "logistic", "xgboost")
@@ -87,6 +87,8 @@ class SplitParams:
     seed: int
     test_centres: int | list[str]
     folds: int
+    test_year: int | None = None
+    """The year that tests in the development centres; by default the last whose horizon is complete."""
 
     def __post_init__(self) -> None:
         problems = _out_of_range("split", self, {"seed": (0, math.inf), "folds": (2, 50)})
@@ -188,9 +190,12 @@ class ValidateParams:
     seed: int
     resamples: int
     optimism_outcomes: list[str]
+    clusters: int = 0
+    """Into how many clusters whole centres are drawn, which are then left out one by one; 0 leaves out each centre."""
 
     def __post_init__(self) -> None:
-        problems = _out_of_range("validate", self, {"seed": (0, math.inf), "resamples": (2, 10_000)})
+        ranges: dict[str, tuple[float, float]] = {"seed": (0, math.inf), "resamples": (2, 10_000), "clusters": (0, 1000)}
+        problems = _out_of_range("validate", self, ranges)
         problems += _unknown("validate.optimism_outcomes", self.optimism_outcomes, outcome_names())
         _refuse(problems)
 
@@ -430,7 +435,7 @@ class Params:
     registry: RegistryParams
     ingest: IngestParams
     cohort: CohortStageParams
-    derive: BuilderParams
+    derive: BuilderParams | None
     cause: CauseParams
     split: SplitParams
     appraise: AppraiseParams
@@ -446,22 +451,8 @@ class Params:
     service: ServiceParams
     monitor: MonitorParams
     worth: WorthParams
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key written twice and reads 1e-5 as the number it is."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.YAMLError(f"{', '.join(twice)} is written twice{node.start_mark}")
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+    study: Study = Study()
+    """Which study the choices are of; made from its folder, never written here."""
 
 
 def load_params(path: Path = paths.PARAMS) -> Params:
@@ -472,16 +463,9 @@ def load_params(path: Path = paths.PARAMS) -> Params:
     ParamsError
         With every problem of the file.
     """
-    try:
-        raw = _Loader(path.read_text(encoding="utf-8")).get_single_data()
-    except FileNotFoundError:
-        raise ParamsError(f"{path} is missing. Run from the root of the repository.") from None
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path} is not YAML: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} cannot be read as UTF-8 text: {error}. Restore it.") from None
+    raw, study = _of_study(read_yaml(path))
     problems: list[str] = []
-    params = _made(Params, raw, "", problems)
+    params: Params | None = made(Params, raw, "", problems)
     if params is not None and not problems:
         problems += [
             f"train.outcomes names {outcome}, which cohort.outcomes does not define"
@@ -498,72 +482,37 @@ def load_params(path: Path = paths.PARAMS) -> Params:
             for section, drawing in (("builders", params.builders), ("cause_evidence", params.cause_evidence))
             if params.registry.seed in drawing.seeds
         ]
-    if problems:
-        raise ParamsError(f"{path}: " + "; ".join(problems) + ".")
-    return params
+    if problems or params is None:
+        files = f"{path} with {study.folder / PARAMS_OF_STUDY}" if (study.folder / PARAMS_OF_STUDY).exists() else path
+        raise ParamsError(f"{files}: " + "; ".join(problems) + ".")
+    return dataclasses.replace(params, study=study, derive=params.derive if study.builders else None)
 
 
-def _made(kind: Any, raw: Any, where: str, problems: list[str]) -> Any:
-    """The value of that kind from plain YAML; problems are added, and None stands for what has them."""
-    if dataclasses.is_dataclass(kind):
-        return _made_dataclass(kind, raw, where, problems)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        fitting = [option for option in arguments if _fits(option, raw)]
-        return _made(fitting[0], raw, where, problems) if fitting else _wrong_type(kind, raw, where, problems)
-    if origin is typing.Literal or kind is Any:
-        return raw
-    if not _fits(kind, raw):
-        return _wrong_type(kind, raw, where, problems)
-    if origin is list:
-        return [_made(arguments[0], item, f"{where}[{i}]", problems) for i, item in enumerate(raw)]
-    if isinstance(raw, dict):
-        return {key: _made(arguments[1], value, f"{where}.{key}", problems) for key, value in raw.items()}
-    return float(raw) if kind is float else raw
+def _of_study(raw: Any) -> tuple[Any, Study]:
+    """The choices of the study at hand, which its own file has in place of those of the root, and the study.
 
-
-def _made_dataclass(kind: Any, raw: Any, where: str, problems: list[str]) -> Any:
+    From here on the process works on that study: its tables are the tables.
+    """
     if not isinstance(raw, dict):
-        problems.append(f"{where or 'the file'} must hold keys and values")
-        return None
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    hints = typing.get_type_hints(kind)
-    before = len(problems)
-    for key in [key for key in raw if key not in fields]:
-        closest = difflib.get_close_matches(str(key), fields, n=1)
-        problems.append(f"unknown key {_joined(where, key)}" + (f" (is {closest[0]} meant?)" if closest else ""))
-    for name, its in fields.items():
-        optional = its.default is not dataclasses.MISSING or its.default_factory is not dataclasses.MISSING
-        if name not in raw and not optional:
-            problems.append(f"{_joined(where, name)} is missing")
-    values = {name: _made(hints[name], raw[name], _joined(where, name), problems) for name in fields if name in raw}
-    if len(problems) > before:
-        return None
-    try:
-        return kind(**values)
-    except ParamsError as error:
-        problems.append(str(error).removeprefix("params.yaml: ").rstrip("."))
-        return None
+        return raw, read_study(DEFAULT_STUDY)
+    study = read_study(raw.get("study", DEFAULT_STUDY))
+    use_study(study.folder)
+    own = study.folder / PARAMS_OF_STUDY
+    sections = {key: value for key, value in raw.items() if key != "study"}
+    return (with_own(sections, read_yaml(own), own) if own.exists() else sections), study
 
 
-def _joined(where: str, key: object) -> str:
-    return f"{where}.{key}" if where else str(key)
+def with_own(sections: dict[str, Any], own: Any, path: Path) -> dict[str, Any]:
+    """Sections with the keys of a study's own in place of theirs; a value is replaced whole.
 
-
-def _fits(kind: Any, raw: Any) -> bool:
-    origin = typing.get_origin(kind)
-    if origin is list:
-        return isinstance(raw, list)
-    if origin is not None and origin is not list:
-        return isinstance(raw, dict)
-    if isinstance(raw, bool):
-        return kind is bool
-    return isinstance(raw, int | float) if kind is float else isinstance(raw, kind)
-
-
-def _wrong_type(kind: Any, raw: Any, where: str, problems: list[str]) -> None:
-    name = getattr(kind, "__name__", str(kind)) if typing.get_origin(kind) is None else str(kind)
-    problems.append(f"{where} must be {name.replace('typing.', '')}, got {raw!r}")
+    Raises
+    ------
+    ParamsError
+        If the study's file does not hold sections.
+    """
+    if not isinstance(own, dict) or not all(isinstance(section, dict) for section in own.values()):
+        raise ParamsError(f"{path} must hold sections of params.yaml, each with the keys that differ.")
+    return sections | {name: {**(sections.get(name) or {}), **section} for name, section in own.items()}
 
 
 def _is_interval(values: list[float], least: float, most: float) -> bool:

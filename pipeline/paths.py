@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+STUDIES = Path("studies")
 DVC_YAML = Path("dvc.yaml")
 DVC_LOCK = Path("dvc.lock")
 EXPERIMENTS_DVC_YAML = Path("pipeline") / "experiments" / "dvc.yaml"

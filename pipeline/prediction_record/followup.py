@@ -18,7 +18,7 @@ import pandas as pd
 
 from features.dictionary import load_dictionary
 from features.errors import ColumnsError
-from features.outcomes import REPORTED, OutcomeParams, outcome_labels
+from features.outcomes import OutcomeParams, outcome_labels
 from features.record import Problem, date_problems, refuse_problems, typed_cases, wrong_columns
 from features.table_check import schema_problems
 from pipeline.intake import FIRST_ROW, Reading, named_file, placed
@@ -28,7 +28,8 @@ from pipeline.sources.records import input_sha256, read_records
 
 EVENTS = ("reoperation_date", "death_date", "last_contact_date")
 ADJUDICATED = "adjudicated_cause"
-OUTCOMES_BY = (*REPORTED.values(), *EVENTS)
+REPORTED = ("odi_12m", "global_assessment_leg_12m", "global_assessment_back_12m")
+OUTCOMES_BY = (*REPORTED, *EVENTS)
 TELLING = (*OUTCOMES_BY, ADJUDICATED)
 """What says something of what became of a case."""
 Labels = dict[str, int | str | None]
@@ -79,7 +80,7 @@ def _says_nothing(text: pd.DataFrame) -> list[Problem]:
     if set(TELLING) & set(text.columns):
         return []
     what = "and every other variable of the outcome is missing"
-    return [Problem(ColumnsError, "missing_column", REPORTED["odi"], what, f"Add some of {', '.join(TELLING)}.")]
+    return [Problem(ColumnsError, "missing_column", REPORTED[0], what, f"Add some of {', '.join(TELLING)}.")]
 
 
 def attach_follow_up(

@@ -22,7 +22,7 @@ def run(params: Params) -> None:
     cases = cases[included]
     labels = outcome_labels(cases, params.cohort.outcomes)
     outcomes = list(params.cohort.outcomes)
-    flow = pd.concat([flow, outcome_flow(cases, labels, outcomes)], ignore_index=True)
+    flow = pd.concat([flow, outcome_flow(cases, labels, outcomes, params.cohort.outcomes)], ignore_index=True)
     known = [v.name for v in load_dictionary().known_by("preoperative") if v.name in cases.columns]
     write_table(cases[known], paths.COHORT_CASES)
     write_table(labels, paths.OUTCOMES)

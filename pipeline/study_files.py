@@ -1,0 +1,194 @@
+"""The files of a study: found, read through its mapping, and checked; every problem at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.dictionary import load_dictionary
+from features.errors import ColumnsError, FileFormatError, ValuesError
+from features.record import Problem, required_columns
+from pipeline.files import read_records
+from pipeline.intake import FIRST_ROW, checked_text
+from pipeline.mapping import ColumnRule, mapped, read_mapping
+from pipeline.study import MAPPING, Source, Study
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source: its group, where it is, and what it holds, as text."""
+
+    group: str
+    path: Path
+    text: pd.DataFrame
+
+    @property
+    def stem(self) -> str:
+        return self.path.name.split(".")[0]
+
+
+@dataclass(frozen=True)
+class StudyCases:
+    """The cases of all files, typed, with every problem; `read` says of each file what it was."""
+
+    cases: pd.DataFrame
+    problems: list[Problem]
+    read: list[dict[str, Any]]
+
+
+def rules_of(study: Study) -> list[ColumnRule]:
+    """The mapping of a study, checked; raises as `read_mapping`."""
+    source = source_of(study)
+    return read_mapping(study.folder / MAPPING, source.files, source.known_afterwards)
+
+
+def source_of(study: Study) -> Source:
+    assert study.source is not None, "a study without a source has its records in the dictionary's layout"
+    return study.source
+
+
+def source_files(study: Study) -> list[SourceFile]:
+    """Every file of a study's source, read as text; raises `FileFormatError` with all that cannot be."""
+    source = source_of(study)
+    folder = source.place()
+    columns = {rule.column for rule in rules_of(study)}
+    files, problems = [], []
+    for group, pattern in source.files.items():
+        paths = sorted(folder.glob(pattern)) if folder.is_dir() else []
+        if not paths:
+            problems.append(f"{folder / pattern} is not there: the files {group} of study {study.name}.")
+        for path in paths:
+            try:
+                text = read_records(path, source.encoding, source.separator, source.missing_marks, columns)
+                files.append(SourceFile(group, path, text))
+            except (FileFormatError, ColumnsError) as error:
+                problems.append(str(error))
+    if problems:
+        raise FileFormatError("\n".join(problems))
+    return files
+
+
+def study_cases(study: Study, *, today: dt.date) -> StudyCases:
+    """All cases of a study in the dictionary's layout, checked for training.
+
+    Raises
+    ------
+    KnowledgeError, TimingError
+        For a mapping that cannot be used.
+    FileFormatError
+        For files that are absent or cannot be read.
+    """
+    rules, files = rules_of(study), source_files(study)
+    problems = [*unlike_headers(files), *repeated_files(files)]
+    tables = []
+    for file in files:
+        own = [rule for rule in rules if rule.is_of(file.group)]
+        wrong = header_problems(file, own)
+        problems += wrong
+        if wrong:
+            continue
+        cases, found = checked_text(mapped(file.text, own, file.stem), "adjudication", today=today, required=())
+        problems += [in_file(problem, file, own) for problem in found]
+        tables.append(cases)
+    cases = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if not problems:
+        problems = [*missing_variables(cases, rules), *repeated_cases(cases, files)]
+    return StudyCases(cases, problems, [_facts(file) for file in files])
+
+
+def _facts(file: SourceFile) -> dict[str, Any]:
+    content = file.path.read_bytes()
+    return {
+        "file": file.path.name, "group": file.group, "rows": len(file.text),
+        "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+    }  # fmt: skip
+
+
+def unlike_headers(files: Sequence[SourceFile]) -> list[Problem]:
+    """Files of one group whose headers differ from that of the first."""
+    first: dict[str, SourceFile] = {}
+    problems = []
+    for file in files:
+        other = first.setdefault(file.group, file)
+        more = sorted(set(file.text.columns) - set(other.text.columns))
+        less = sorted(set(other.text.columns) - set(file.text.columns))
+        if more or less:
+            said = [f"it alone has {', '.join(more)}"] if more else []
+            said += [f"it lacks {', '.join(less)}"] if less else []
+            what = f"has another header than {other.path.name}: {'; '.join(said)}"
+            to_do = "Files of one group have one header; name groups apart in source.files."
+            problems.append(Problem(ColumnsError, "unlike_headers", file.path.name, what, to_do))
+    return problems
+
+
+def repeated_files(files: Sequence[SourceFile]) -> list[Problem]:
+    """Files of one group that hold rows of an earlier one, word for word."""
+    problems = []
+    seen: dict[str, list[tuple[SourceFile, pd.Series]]] = {}
+    for file in files:
+        rows = pd.util.hash_pandas_object(file.text[sorted(file.text.columns)].fillna(""), index=False)
+        for other, theirs in seen.setdefault(file.group, []):
+            again = rows.isin(theirs)
+            if again.any():
+                what = f"holds rows that stand in {other.path.name} word for word"
+                to_do = "Was one pack saved twice? Leave one out; a case counts once."
+                places = tuple(int(place) + FIRST_ROW for place in again.to_numpy().nonzero()[0])
+                problems.append(Problem(ValuesError, "repeated_rows", file.path.name, what, to_do, places))
+        seen[file.group].append((file, rows))
+    return problems
+
+
+def header_problems(file: SourceFile, rules: Sequence[ColumnRule]) -> list[Problem]:
+    """Columns that the mapping names and the file lacks, and columns of which it says nothing."""
+    named = {rule.column: rule for rule in rules if rule.column}
+    there = {str(name) for name in file.text.columns}
+    problems = []
+    for name in sorted(named.keys() - there):
+        line = named[name].lines[0]
+        to_do = f"Correct line {line} of {MAPPING}, or the file."
+        problems.append(Problem(ColumnsError, "missing_column", f"{file.path.name}: {name}", "is not in the file", to_do))
+    for name in sorted(there - named.keys()):
+        what, to_do = f"is a column of which {MAPPING} says nothing", "Say which variable it is, or ignored and why."
+        problems.append(Problem(ColumnsError, "unmapped_column", f"{file.path.name}: {name}", what, to_do))
+    return problems
+
+
+def in_file(problem: Problem, file: SourceFile, rules: Sequence[ColumnRule]) -> Problem:
+    """A problem of a variable, told of the file and the column that it came from."""
+    rule = next((rule for rule in rules if rule.variable == problem.column), None)
+    column = f"{rule.column} ({problem.column})" if rule and rule.column else problem.column
+    to_do = problem.to_do
+    if rule:
+        to_do = f"{to_do} Its line in {MAPPING} is {rule.lines[0]}."
+    return dataclasses.replace(problem, column=f"{file.path.name}: {column}", to_do=to_do)
+
+
+def missing_variables(cases: pd.DataFrame, rules: Sequence[ColumnRule]) -> list[Problem]:
+    """Variables that a study needs and no column fills, and those filled of which nothing at all is recorded."""
+    problems = []
+    for name in required_columns("adjudication"):
+        if name not in cases.columns:
+            to_do = f"Add its line to {MAPPING}. Expected: {load_dictionary()[name].expected}."
+            problems.append(Problem(ColumnsError, "missing_column", name, "comes from no column", to_do))
+    for rule in rules:
+        if not rule.is_ignored and rule.variable in cases.columns and cases[rule.variable].isna().all():
+            what, to_do = "is empty in every row", f"Map it to ignored and say why (line {rule.lines[0]} of {MAPPING})."
+            problems.append(Problem(ValuesError, "empty_column", rule.column or rule.variable, what, to_do))
+    return problems
+
+
+def repeated_cases(cases: pd.DataFrame, files: Sequence[SourceFile]) -> list[Problem]:
+    """Ids of cases that stand in more than one file."""
+    again = cases["case_id"].duplicated()
+    if not again.any():
+        return []
+    named = ", ".join(file.path.name for file in files)
+    what = f"stands in more than one file ({named}) for {int(again.sum())} cases"
+    return [Problem(ValuesError, "duplicate_id", "case_id", what, "Give each case an id of its own, in one file.")]
