@@ -125,6 +125,11 @@ def _left_out_beforehand(
         yield "baseline from which it cannot be reached", has_reachable_baseline(cases, outcome, choice)
 
 
+def is_of_nobody(cases: pd.DataFrame) -> bool:
+    """Whether every case comes from the virtual registry, so that none is of a real person."""
+    return bool("record_origin" in cases and (cases["record_origin"] == "virtual").all())
+
+
 def provenance(cases: pd.DataFrame) -> str:
     """`virtual` if a single case comes from the virtual registry, else `registry`; no artefact may lose it."""
     return "virtual" if "record_origin" in cases and (cases["record_origin"] == "virtual").any() else "registry"

@@ -24,6 +24,7 @@ __all__ = (
     "KNOWLEDGE",
     "OF_THE_RECORD",
     "STATUSES",
+    "has_own_record",
     "knowledge_table",
     "refuse",
     "refuse_duplicates",
@@ -76,6 +77,11 @@ def study_tables(folder: Path) -> dict[str, Path]:
     """The tables of its record that a study's folder brings, by name; none where its record is the one described here."""
     paths = {name: (folder / f"{name}.csv").resolve() for name in (*OF_THE_RECORD, *OPTIONAL)}
     return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def has_own_record() -> bool:
+    """Whether the study at hand has a record of its own, of which nothing else in `features/knowledge/` speaks."""
+    return bool(_own)
 
 
 def _is_read() -> bool:

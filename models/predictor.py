@@ -73,7 +73,7 @@ class RiskPredictor:
         self.bundle = bundle
         self.sha256 = sha256
         self.evidence = evidence or {}
-        self.builder_params = BuilderParams(**bundle.builder_params)
+        self.builder_params = BuilderParams(**bundle.builder_params) if bundle.builder_params else None
         self.names = [predictor.name for predictor in bundle.predictors]
         linear = [refit for refit in bundle.refits if isinstance(refit, LinearModel)]
         trees = [refit for refit in bundle.refits if isinstance(refit, TreeModel)]

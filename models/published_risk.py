@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.knowledge_tables import has_own_record
 from features.record import refuse_problems, value_problems
 from models.published_equations import equations
 from models.published_facts import published_table
@@ -37,7 +38,9 @@ class PublishedRisk:
 
 
 def published_outcomes() -> tuple[str, ...]:
-    """Outcomes for which there is a published equation."""
+    """Outcomes for which there is a published equation; none in a study with a record of its own."""
+    if has_own_record():
+        return ()
     return tuple(dict.fromkeys(published_table("applies")["outcome"]))
 
 

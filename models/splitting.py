@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.errors import CohortError, LeakError, ParamsError
 
@@ -22,7 +25,7 @@ def split_cases(
     cases : DataFrame
         `patient_id`, `centre_id` and `index_date` of each case; its index is kept.
     test_centres : int or list of str
-        How many centres are held out, drawn by the seed, or which.
+        How many centres are held out, drawn by the seed, or which; 0 leaves the last year alone to test.
     folds : int
         Folds inside development, grouped by patient.
     last_year : int, optional
@@ -83,10 +86,10 @@ def _test_centres(centres: pd.Series, wanted: int | list[str], seed: int) -> lis
                 f"params.yaml: split.test_centres names {', '.join(unknown)}, not a centre of the cohort."
             )
         return wanted
-    if not 0 < wanted < len(present):
+    if not 0 <= wanted < len(present):
         raise ParamsError(
             f"params.yaml: split.test_centres is {wanted}; the cohort has {len(present)} centres, and at least one "
-            f"must be held out and one stay."
+            f"must stay. 0 holds none out."
         )
     return list(np.random.default_rng(seed).choice(present, wanted, replace=False))
 
@@ -101,6 +104,48 @@ def _folds(split: pd.DataFrame, folds: int, seed: int) -> pd.Series:
     order = np.random.default_rng([seed, 1]).permutation(len(patients))
     fold_of = dict(zip(patients[order], np.arange(len(patients)) % folds, strict=True))
     return split["patient_id"].map(fold_of).where(split["set"] == "development").fillna(-1).astype(int)
+
+
+def sets_with_cases(sets: pd.Series | NDArray[Any]) -> tuple[str, ...]:
+    """The test sets that hold a case; a study that holds no centre out has no geographic one.
+
+    Examples
+    --------
+    >>> sets_with_cases(np.array(["development", "temporal", "withheld"]))
+    ('temporal',)
+    """
+    there = set(np.unique(np.asarray(sets, dtype=object).astype(str)))
+    return tuple(name for name in TEST_SETS if name in there)
+
+
+def clusters(centres: NDArray[Any], wanted: int, seed: int) -> NDArray[np.str_]:
+    """Whole centres drawn into clusters of about as many cases each: the cluster of each case, (n,).
+
+    The largest centres are dealt first, each to the cluster that has the fewest cases; the seed settles ties, and
+    which centres of one size come first.
+
+    Examples
+    --------
+    >>> clusters(np.array(["A", "A", "A", "B", "B", "C"]), 2, seed=1).tolist()
+    ['cluster 1', 'cluster 1', 'cluster 1', 'cluster 2', 'cluster 2', 'cluster 2']
+    """
+    names, place, sizes = np.unique(centres, return_inverse=True, return_counts=True)
+    held = np.zeros(min(wanted, len(names)))
+    cluster_of = np.zeros(len(names), dtype=np.intp)
+    order = np.random.default_rng(seed).permutation(len(names))
+    for centre in order[np.argsort(-sizes[order], kind="stable")]:
+        cluster_of[centre] = held.argmin()
+        held[held.argmin()] += sizes[centre]
+    width = len(str(len(held)))
+    return np.array([f"cluster {number + 1:0{width}d}" for number in cluster_of])[place]
+
+
+def left_out_together(centres: pd.Series, wanted: int, seed: int) -> pd.Series:
+    """The centre of each case, or the cluster of centres with which it is left out; 0 wants no clusters."""
+    if not wanted:
+        return centres
+    drawn = clusters(centres.to_numpy(dtype=str), wanted, seed)
+    return pd.Series(drawn, index=centres.index, name=centres.name)
 
 
 def refuse_shared_patients(split: pd.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,14 @@ import pandas as pd
 from features.cohort import provenance
 from features.dictionary import load_dictionary
 from features.knowledge_tables import knowledge_table
-from features.outcomes import BASELINE, DAYS_PER_MONTH, horizon_months, outcome_label
+from features.outcomes import CHANGES, DAYS_PER_MONTH, horizon_months, is_asked, outcome_label
 from features.predictors import Predictor, n_parameters
 from models.appraisal import Facts, HeldOut
 from models.carrying import Capacity, Spending, Verdict
 from models.estimates import Estimate, not_estimable
 from models.guards import Shadow, shadow_columns, shadow_model
 from models.sample_size import ValidationPrecision, ValidationSize, riley_validation_size, validation_precision
-from models.splitting import TEST_SETS
+from models.splitting import TEST_SETS, left_out_together, sets_with_cases
 from models.training import Development
 from pipeline import paths
 from pipeline.files import read_cases, read_table
@@ -38,6 +39,14 @@ class Files:
     labels: pd.DataFrame
     split: pd.DataFrame
     flow: pd.DataFrame
+
+    def asked(self, outcome: str) -> Files:
+        """The cases that the outcome is one of."""
+        rows = is_asked(self.cases, outcome).to_numpy()
+        if rows.all():
+            return self
+        of_cases = ("cases", "features", "record", "columns", "labels", "split")
+        return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in of_cases})
 
 
 @dataclass(frozen=True)
@@ -68,11 +77,12 @@ def read_files() -> Files:
 
 
 def facts_of(files: Files, found: Appraised, params: Params, outcome: str) -> Facts:
-    """What the signalling questions are answered from, for one outcome."""
+    """What the signalling questions are answered from, for one outcome, of the cases that it is asked of."""
+    files = files.asked(outcome)
     rules = knowledge_table("outcomes").query("outcome == @outcome")
     unknown = files.labels[outcome].isna()
     is_development = files.split["set"] == "development"
-    centres = files.cases["centre_id"]
+    centres = left_out_together(files.cases["centre_id"], params.validate.clusters, params.validate.seed)
     by_centre = unknown[is_development].groupby(centres[is_development]).mean()
     blanks = found.data.X.isna()
     blanks_by_centre = blanks.groupby(centres.loc[blanks.index]).mean()
@@ -93,7 +103,7 @@ def facts_of(files: Files, found: Appraised, params: Params, outcome: str) -> Fa
         rules=rules["rule"].add(rules["instrument"]).nunique(),
         statuses=list(dict.fromkeys(rules["status"])),
         baselines=[
-            BASELINE[rule.instrument] for rule in rules.itertuples() if rule.kind in ("percent_change", "change")
+            str(rule.baseline) for rule in rules.itertuples() if rule.kind in CHANGES
         ],
         horizon_months=horizon_months(outcome),
         answered_on_time=answered_on_time(files.record, horizon_months(outcome), "event" in set(rules["kind"])),
@@ -105,7 +115,7 @@ def facts_of(files: Files, found: Appraised, params: Params, outcome: str) -> Fa
         verdict=found.verdict,
         permuted=found.permuted,
         shared_patients=shared_patients(files.split),
-        test_sets={name: test_set(files, found.capacity, name, params, outcome) for name in TEST_SETS},
+        test_sets={name: test_set(files, found.capacity, name, params, outcome) for name in sets_with_cases(files.split["set"])},
         thresholds=params.evaluate.thresholds,
     )
 

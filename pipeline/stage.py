@@ -1,4 +1,4 @@
-"""Runs one stage: `pipeline/run_stage train failure_12m`.
+"""Runs one stage: `pipeline/run_stage cohort`, or for one outcome `pipeline/run_stage train failure_12m`.
 
 DVC hashes what a stage depends on after the stage has run, so an edit made meanwhile would link new
 code or data to old output. The runner hashes the dependencies before and after, and refuses a change.
@@ -17,26 +17,35 @@ import yaml
 
 from features.errors import BackcastError, ParamsError, StaleInputError
 from pipeline import paths
+from pipeline.not_asked import write_not_asked
 from pipeline.params import load_params
+from pipeline.study import DEFAULT_STUDY
 
 STAGES = (
     "registry", "ingest", "fidelity", "cohort", "derive", "split", "appraise", "train", "validate", "predict",
     "evaluate", "subgroups", "completeness", "stability", "builders", "cause", "explain", "report", "register",
 )  # fmt: skip
 OF_AN_OUTCOME = ("train", "validate")
-"""Run once for each outcome."""
+"""Run for every outcome of `train.outcomes`, or for one that is named by hand."""
 EXPERIMENTS = ("worth",)
 """Stages that cost minutes and that no other waits for: `dvc repro pipeline/experiments/dvc.yaml`."""
 
 
 def run(stage: str, *item: str) -> None:
-    """Run the stage, on its item where it is one of a matrix, and refuse inputs that changed meanwhile."""
+    """Run the stage, for one outcome where one is named, and refuse inputs that changed meanwhile.
+
+    A stage that asks what the study cannot answer writes why in place of its outputs.
+    """
     params = load_params()
+    reason = params.study.not_asked.get(stage)
+    if reason:
+        write_not_asked(outputs(stage), reason)
+        return
     if item and item[0] not in params.train.outcomes:
         raise ParamsError(f"{item[0]} is not among train.outcomes ({', '.join(params.train.outcomes)}) of params.yaml.")
-    before = dependency_hashes(stage, item)
+    before = dependency_hashes(stage)
     importlib.import_module(f"pipeline.stages.{stage}").run(params, *item)
-    after = dependency_hashes(stage, item)
+    after = dependency_hashes(stage)
     changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
     if changed:
         raise StaleInputError(
@@ -44,12 +53,11 @@ def run(stage: str, *item: str) -> None:
         )
 
 
-def dependency_hashes(stage: str, item: tuple[str, ...] = ()) -> dict[str, str]:
+def dependency_hashes(stage: str) -> dict[str, str]:
     """Hash of every file that its `dvc.yaml` says the stage depends on, params.yaml among them."""
-    file = paths.EXPERIMENTS_DVC_YAML if stage in EXPERIMENTS else paths.DVC_YAML
-    declared = yaml.safe_load(file.read_text())["stages"][stage]
-    values = yaml.safe_load(paths.PARAMS.read_text()) | {"item": {"outcome": "".join(item)}}
-    roots = [Path(_filled_in(dep, values)) for dep in declared.get("deps", [])] + [paths.PARAMS]
+    values = yaml.safe_load(paths.PARAMS.read_text())
+    values["study"] = values.get("study", DEFAULT_STUDY)
+    roots = [Path(_filled_in(dep, values)) for dep in _declared(stage).get("deps", [])] + [paths.PARAMS]
     files = [path for root in roots for path in (sorted(root.rglob("*")) if root.is_dir() else [root])]
     return {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -58,22 +66,37 @@ def dependency_hashes(stage: str, item: tuple[str, ...] = ()) -> dict[str, str]:
     }
 
 
+def outputs(stage: str) -> list[Path]:
+    """Every file or folder that its `dvc.yaml` says the stage makes."""
+    declared = _declared(stage)
+    listed = [*declared.get("outs", []), *declared.get("metrics", [])]
+    return [Path(next(iter(out)) if isinstance(out, dict) else out) for out in listed]
+
+
+def _declared(stage: str) -> dict[str, Any]:
+    file = paths.EXPERIMENTS_DVC_YAML if stage in EXPERIMENTS else paths.DVC_YAML
+    found: dict[str, Any] = yaml.safe_load(file.read_text())["stages"][stage]
+    return found
+
+
 def _filled_in(dep: str, values: dict[str, Any]) -> str:
-    """A dependency with `${section.key}` replaced, as DVC fills it in from params.yaml."""
+    """A dependency with `${key}` and `${section.key}` replaced, as DVC fills them in from params.yaml."""
 
     def value(match: re.Match[str]) -> str:
-        section, key = match[1].split(".")
-        return str(values[section][key])
+        found: Any = values
+        for key in match[1].split("."):
+            found = found[key]
+        return str(found)
 
-    return re.sub(r"\$\{(\w+\.\w+)\}", value, dep)
+    return re.sub(r"\$\{(\w+(?:\.\w+)?)\}", value, dep)
 
 
 def main(arguments: list[str]) -> int:
     """Exit status: that of the error's kind, 0 when all went well."""
-    wanted = 2 if arguments[:1] and arguments[0] in OF_AN_OUTCOME else 1
-    if len(arguments) != wanted or arguments[0] not in STAGES + EXPERIMENTS:
+    most = 2 if arguments[:1] and arguments[0] in OF_AN_OUTCOME else 1
+    if not 1 <= len(arguments) <= most or arguments[0] not in STAGES + EXPERIMENTS:
         print(
-            f"usage: pipeline/run_stage STAGE, or for {' and '.join(OF_AN_OUTCOME)} pipeline/run_stage STAGE OUTCOME; "
+            f"usage: pipeline/run_stage STAGE, or for {' and '.join(OF_AN_OUTCOME)} pipeline/run_stage STAGE [OUTCOME]; "
             f"stages: {', '.join(STAGES + EXPERIMENTS)}",
             file=sys.stderr,
         )

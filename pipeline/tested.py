@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.outcomes import is_asked
 from models.censoring import label_weights
 from models.encoding import Floats
 from models.predictor import RiskPredictor
-from models.splitting import TEST_SETS
+from models.splitting import TEST_SETS, sets_with_cases
 from pipeline import paths
 from pipeline.files import read_cases, read_json
 
@@ -27,6 +28,16 @@ class Tested:
 
     def rows(self, test_set: str) -> NDArray[np.bool_]:
         return self.sets == test_set
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """The test sets that hold a case."""
+        return sets_with_cases(self.sets)
+
+    def asked(self, outcome: str) -> Tested:
+        """The cases that the outcome is one of."""
+        rows = is_asked(self.cases, outcome).to_numpy()
+        return self if rows.all() else Tested(self.cases[rows], self.features[rows], self.sets[rows], self.patients[rows])
 
 
 def tested_cases() -> Tested:
@@ -48,7 +59,7 @@ def known_outcomes(outcome: str, tested: Tested) -> tuple[Floats, Floats]:
     were censored.
     """
     labels = read_cases(paths.OUTCOMES).loc[tested.cases.index]
-    weights = sum(label_weights(labels, outcome, tested.rows(test_set)) for test_set in TEST_SETS)
+    weights = sum(label_weights(labels, outcome, tested.rows(test_set)) for test_set in tested.test_sets)
     return labels[outcome].to_numpy(dtype=np.float64), np.asarray(weights)
 
 

@@ -34,7 +34,6 @@ from models.metrics import (
     told_count,
 )
 from models.predictor import RiskPredictor
-from models.splitting import TEST_SETS
 from pipeline import paths
 from pipeline.files import write_json
 from pipeline.params import Params
@@ -94,7 +93,7 @@ def level_figures(
     told: list[dict[str, Any]] = []
     for level, risk in zip(found, risks, strict=True):
         figures = {}
-        for test_set in TEST_SETS:
+        for test_set in tested.test_sets:
             rows = tested.rows(test_set) & (weights > 0)
             metrics = level_metrics(y[rows], risk[rows], weights[rows], threshold)
             differences = paired_differences(

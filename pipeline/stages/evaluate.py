@@ -38,7 +38,7 @@ from models.metrics import (
     smooth_calibration_curve,
 )
 from models.nonresponse import fitted_response
-from models.splitting import TEST_SETS
+from models.splitting import TEST_SETS, left_out_together, sets_with_cases
 from pipeline import paths
 from pipeline.files import read_cases, read_json, read_table, write_json, write_table
 from pipeline.params import Params
@@ -114,7 +114,7 @@ def comparators_apart(predictions: pd.DataFrame, trained: Sequence[str]) -> list
 
 def with_weights(predictions: pd.DataFrame, outcome: str, cohort: Cohort) -> pd.DataFrame:
     """The predictions with the `patient_id` of each case and its `weight`: 1, unless the outcome is censored."""
-    weights = pd.concat([observed_weights(outcome, cohort, test_set) for test_set in TEST_SETS])
+    weights = pd.concat([observed_weights(outcome, cohort, test_set) for test_set in sets_with_cases(cohort.split["set"])])
     return predictions.assign(
         patient_id=predictions["case_id"].map(cohort.split["patient_id"]),
         weight=predictions["case_id"].map(weights),
@@ -134,7 +134,7 @@ def observed_weights(outcome: str, cohort: Cohort, test_set: str) -> pd.Series:
 def measured(tested: pd.DataFrame, learner: str, params: Params) -> dict[str, dict[str, Any]]:
     """Every metric of a learner in each test set."""
     found = {}
-    for test_set in TEST_SETS:
+    for test_set in sets_with_cases(tested["test_set"]):
         part = tested.query("learner == @learner and test_set == @test_set")
         found[test_set] = _performance(part, part["weight"].to_numpy(), params)
     return found
@@ -185,7 +185,7 @@ def comparisons(tested: pd.DataFrame, chosen: str, thresholds: Sequence[float]) 
     clustered by patient.
     """
     found: dict[str, Any] = {}
-    for test_set in TEST_SETS:
+    for test_set in sets_with_cases(tested["test_set"]):
         of_set = tested[tested["test_set"] == test_set]
         risks = of_set.pivot_table(index="case_id", columns="learner", values="risk", aggfunc="first")
         about = of_set.drop_duplicates("case_id").set_index("case_id").loc[risks.index]
@@ -265,7 +265,7 @@ def weighted(tested: pd.DataFrame, outcome: str, chosen: str, cohort: Cohort, pa
     those with a known outcome, `effective_cases` what they are worth under their weights (Kish).
     """
     found: dict[str, Any] = {}
-    for test_set in TEST_SETS:
+    for test_set in sets_with_cases(tested["test_set"]):
         part = tested.query("learner == @chosen and test_set == @test_set").set_index("case_id")
         found[test_set] = {PLAIN: _weighted_metrics(part, np.ones(len(part)), params)}
         if f"{outcome}_days" in cohort.labels.columns:
@@ -304,7 +304,8 @@ def response_weights(outcome: str, cohort: Cohort, test_set: str, params: Params
     could_be_known = is_defined(cohort.cases, outcome, choice) | is_settled
     is_asked = (cohort.split["set"] == test_set) & could_be_known
     names = [p.name for p in candidate_predictors(outcome, params.train.max_parameters[outcome])]
-    X = predictor_frame(cohort.cases, cohort.features, names).assign(centre_id=cohort.cases["centre_id"])[is_asked]
+    centres = left_out_together(cohort.cases["centre_id"], params.validate.clusters, params.validate.seed)
+    X = predictor_frame(cohort.cases, cohort.features, names).assign(centre_id=centres)[is_asked]
     response = fitted_response(
         cohort.labels.loc[is_asked, outcome].notna(), X, params.evaluate.response_percentiles, is_settled[is_asked]
     )

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from features.builders import sources_of_pain
+from features.cohort import is_of_nobody
 from features.findings import Findings
+from features.outcomes import is_asked
 from models.case_picture import case_figure
 from models.drawing import case_waterfall, importance_bars, save
 from models.predictor import Explained, RiskPredictor
@@ -22,9 +24,11 @@ from pipeline.params import Params
 def run(params: Params) -> None:
     shutil.rmtree(paths.EXPLAIN, ignore_errors=True)
     is_tested = read_cases(paths.SPLIT)["set"].isin(TEST_SETS)
-    cases = read_cases(paths.COHORT_CASES)[is_tested]
-    features = read_cases(paths.FEATURES)[is_tested]
+    every = read_cases(paths.COHORT_CASES)[is_tested]
+    every_feature = read_cases(paths.FEATURES)[is_tested]
     for outcome in params.train.outcomes:
+        asked = is_asked(every, outcome).to_numpy()
+        cases, features = (every, every_feature) if asked.all() else (every[asked], every_feature[asked])
         chosen = read_json(paths.choice(outcome))["chosen"]
         predictor = RiskPredictor.load(paths.learner_folder(outcome, chosen))
         explained = predictor.explain(cases, features)
@@ -64,7 +68,7 @@ def draw_cases(predictor: RiskPredictor, explained: Explained, cases: pd.DataFra
     """
     order = explained.risks["risk"].sort_values(kind="stable").index
     places = np.unique(np.linspace(0.05, 0.95, wanted).round(2)) if wanted > 1 else [0.5]
-    is_virtual = bool((cases["record_origin"] == "virtual").all())  # one real person among them is enough
+    is_virtual = is_of_nobody(cases)  # one real person among them is enough
     folder = paths.EXPLAIN / predictor.bundle.outcome
     for number, place in enumerate(places[:wanted], start=1):
         case_id = order[int(place * (len(order) - 1))]

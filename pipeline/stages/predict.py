@@ -34,7 +34,7 @@ def run(params: Params) -> None:
                 "case_id": cases.index,
                 "outcome": outcome,
                 "test_set": split.loc[is_tested, "set"].to_numpy(),
-                "diagnosis": cases["diagnosis"].to_numpy(),
+                "diagnosis": cases["diagnosis"].to_numpy() if "diagnosis" in cases else "all",
                 "y_true": labels[outcome].to_numpy(),
             }
         )

@@ -11,7 +11,7 @@ from pipeline.params import Params
 
 def run(params: Params) -> None:
     cases = read_cases(paths.COHORT_CASES)[["patient_id", "centre_id", "index_date"]]
-    last_year = last_complete_year(
+    last_year = params.split.test_year or last_complete_year(
         cases["index_date"],
         read_cases(paths.INGESTED_CASES)["last_contact_date"].max(),
         max(horizon_months(outcome) for outcome in params.train.outcomes),

@@ -11,7 +11,6 @@ from typing import Any
 from features.outcomes import outcome_label
 from models.drawing import save
 from models.metrics import Estimate
-from models.splitting import TEST_SETS
 from models.stability import (
     Instability,
     calibration_curves,
@@ -32,15 +31,16 @@ CASES_SHOWN = 150
 
 def run(params: Params) -> None:
     shutil.rmtree(paths.STABILITY.parent, ignore_errors=True)
-    tested = tested_cases()
+    every = tested_cases()
     told = {}
     for outcome in params.train.outcomes:
         bundle = chosen_predictor(outcome).bundle
+        tested = every.asked(outcome)
         everything = instability(bundle, tested.cases, tested.features)
         y, weights = known_outcomes(outcome, tested)
         threshold = params.evaluate.main_threshold[outcome]
         test_sets, cases, curves = {}, {}, {}
-        for test_set in TEST_SETS:
+        for test_set in tested.test_sets:
             rows = tested.rows(test_set)
             found = Instability(everything.risk[rows], everything.refits[rows])
             cases[test_set] = spread_cases(found, CASES_SHOWN)

@@ -19,7 +19,6 @@ from features.outcomes import outcome_label
 from models.drawing import save
 from models.fitted import sigmoid
 from models.metrics import Estimate, net_benefit_name, told_count
-from models.splitting import TEST_SETS
 from models.subgroup_figure import subgroup_forest
 from models.subgroups import FEWEST, Grouping, Judged, by_chance, flag_rates, group_performance, grouping
 from pipeline import paths
@@ -60,11 +59,12 @@ def run(params: Params) -> None:
 
 def judged_sets(outcome: str, tested: Tested) -> dict[str, tuple[pd.Index, Judged]]:
     """The risks of each set with what became of its cases: development out of fold, then the test sets."""
+    tested = tested.asked(outcome)
     found = {DEVELOPMENT: _out_of_fold(outcome)}
     risk = chosen_predictor(outcome).risk(tested.cases, tested.features).to_numpy()
     y, weights = known_outcomes(outcome, tested)
     everything = Judged(y=y, risk=risk, weights=weights)
-    for test_set in TEST_SETS:
+    for test_set in tested.test_sets:
         rows = tested.rows(test_set)
         found[test_set] = (tested.cases.index[rows], everything.of(rows))
     return found

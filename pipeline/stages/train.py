@@ -27,7 +27,13 @@ from pipeline.files import read_cases, write_json, write_table
 from pipeline.params import Params
 
 
-def run(params: Params, outcome: str) -> None:
+def run(params: Params, *only: str) -> None:
+    """All of `train.outcomes`, or those alone that are named."""
+    for outcome in only or params.train.outcomes:
+        run_outcome(params, outcome)
+
+
+def run_outcome(params: Params, outcome: str) -> None:
     cases = read_cases(paths.COHORT_CASES)
     can = carried(outcome)
     data = development(cases, outcome, can.predictors)
@@ -64,7 +70,7 @@ def as_bundle(result: Learned, data: Development, params: Params, outcome: str, 
         provenance=made_from,
         predictors=result.predictors,
         recalibration=result.recalibration,
-        builder_params=dataclasses.asdict(params.derive),
+        builder_params=dataclasses.asdict(params.derive) if params.derive else {},
         development={
             "cases": len(data.y),
             "patients": len(np.unique(data.patients)),

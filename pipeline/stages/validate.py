@@ -18,6 +18,7 @@ from models.drawing import save
 from models.encoding import Floats, rounded
 from models.forest_figure import forest
 from models.optimism import Optimism, bootstrap_optimism, learned_log_odds
+from models.splitting import left_out_together
 from models.training import Development, Learned, learn, patient_resamples
 from models.validation import RECIPE, LeftOut, internal_external, leave_one_centre_out, others
 from pipeline import paths
@@ -30,10 +31,17 @@ OPTIMISM_LEARNER = "logistic"
 """Of trees the bootstrap is badly wrong: see `models.optimism`."""
 
 
-def run(params: Params, outcome: str) -> None:
+def run(params: Params, *only: str) -> None:
+    """All of `train.outcomes`, or those alone that are named."""
+    for outcome in only or params.train.outcomes:
+        run_outcome(params, outcome)
+
+
+def run_outcome(params: Params, outcome: str) -> None:
     cases = read_cases(paths.COHORT_CASES)
     can = carried(outcome)
     data = development(cases, outcome, can.predictors)
+    cases = cases.assign(centre_id=left_out_together(cases["centre_id"], params.validate.clusters, params.validate.seed))
     centres = cases["centre_id"].reindex(data.X.index).to_numpy(dtype=str)
     left_out = leave_one_centre_out(
         data,
