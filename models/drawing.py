@@ -190,12 +190,14 @@ def performance_panels(
     chosen: str,
     title: str,
     risks: pd.DataFrame | None = None,
+    *,
+    act: str = "work up",
 ) -> Figure:
     """Calibration above the distribution of risks, decision and ROC curves of one outcome, a row a test set.
 
     The first three frames are those of `data/evaluate/plots`, with `learner` and `test_set`; `risks` are the
     predictions of the outcome (`learner`, `test_set`, `risk`, `y_true`). Band and distribution are those
-    of the chosen learner.
+    of the chosen learner. `act` is what one would do about a risk that is high.
     """
     test_sets = list(dict.fromkeys(roc["test_set"]))
     figure = plt.figure(figsize=(11.5, HEAD_INCHES + ROW_INCHES * len(test_sets)))
@@ -206,9 +208,9 @@ def performance_panels(
         limit = _greatest_risk_shown(curves, told)
         _calibration_panel(panels["calibration"], curves, chosen, limit)
         _distribution_panel(panels["distribution"], told, LEARNER_STYLES[chosen][0], limit)
-        _decision_panel(panels["decision"], decision[decision["test_set"] == test_set], chosen)
+        _decision_panel(panels["decision"], decision[decision["test_set"] == test_set], chosen, act)
         _roc_panel(panels["roc"], roc[roc["test_set"] == test_set], chosen)
-    _legend_above(figure, [learner for learner in LEARNER_STYLES if learner in set(roc["learner"])], chosen, title)
+    _legend_above(figure, [learner for learner in LEARNER_STYLES if learner in set(roc["learner"])], chosen, title, act)
     return figure
 
 
@@ -222,15 +224,15 @@ def _row_of_panels(figure: Figure, top: float, title: str) -> dict[str, Any]:
     return panels
 
 
-def _legend_above(figure: Figure, learners: Sequence[str], chosen: str, title: str) -> None:
+def _legend_above(figure: Figure, learners: Sequence[str], chosen: str, title: str, act: str) -> None:
     """One legend for all panels, under the title: the lines of the learners, and what they are compared with."""
     handles: list[Any] = []
     for learner in learners:
         colour, dashes = LEARNER_STYLES[learner]
         name = f"{learner} (chosen)" if learner == chosen else learner
         handles.append(Line2D([], [], color=colour, linestyle=dashes, linewidth=_width(learner, chosen), label=name))
-    handles.append(Line2D([], [], color=INK, linewidth=0.9, label="work up all"))
-    handles.append(Line2D([], [], color=REFERENCE, linewidth=0.9, label="ideal, chance or work up none"))
+    handles.append(Line2D([], [], color=INK, linewidth=0.9, label=f"{act} all"))
+    handles.append(Line2D([], [], color=REFERENCE, linewidth=0.9, label=f"ideal, chance or {act} none"))
     figure.legend(
         handles=handles, loc="upper left", ncols=len(handles), frameon=False, fontsize=8.5, title=title,
         title_fontsize=11.5, alignment="left", borderaxespad=0,
@@ -297,10 +299,10 @@ def _distribution_panel(axes: Any, told: pd.DataFrame | None, colour: str, limit
     axes.tick_params(axis="y", length=0)
 
 
-def _decision_panel(axes: Any, curves: pd.DataFrame, chosen: str) -> None:
+def _decision_panel(axes: Any, curves: pd.DataFrame, chosen: str, act: str) -> None:
     axes.axhline(0, color=REFERENCE, linewidth=0.9)
     everyone = curves.drop_duplicates("threshold")
-    axes.plot(everyone["threshold"], everyone["treat_all"], color=INK, linewidth=0.9, label="work up all")
+    axes.plot(everyone["threshold"], everyone["treat_all"], color=INK, linewidth=0.9, label=f"{act} all")
     for learner, curve in curves.groupby("learner", sort=False):
         if str(learner) == chosen:
             _band(axes, curve, "threshold", chosen)

@@ -37,17 +37,17 @@ PANELS = (
 )
 
 
-LEFT_OUT = "each centre predicted by the whole recipe learned without it"
+LEFT_OUT = "predicted by the whole recipe learned without it"
 """How the risks of a forest came about, where nothing else is said."""
 
 
-def forest(found: Mapping[str, Any], title: str, how: str = LEFT_OUT) -> Figure:
+def forest(found: Mapping[str, Any], title: str, how: str | None = None, unit: str = "centre") -> Figure:
     """Slope, intercept and AUROC side by side: a row a centre, then the mean and the prediction interval.
 
     `found` is one learner's part of `models.validation.internal_external`. Squares grow with what a centre
-    contributes; a whisker that leaves the panel ends in an arrow; below stands why something has no figure.
+    contributes; `unit` is what a row is; a whisker that leaves the panel ends in an arrow; below stands why something has no figure.
     """
-    rows, notes = len(found["centres"]) + 2.4, _notes(found)
+    rows, notes = len(found["centres"]) + 2.4, _notes(found, unit)
     height = ABOVE + BELOW + INCHES_PER_ROW * (rows + 0.6) + INCHES_PER_NOTE * len(notes)
     figure, axes = plt.subplots(1, len(PANELS), figsize=(WIDTH, height), sharey=True)
     bottom = BELOW + INCHES_PER_NOTE * len(notes)
@@ -55,20 +55,21 @@ def forest(found: Mapping[str, Any], title: str, how: str = LEFT_OUT) -> Figure:
     axes[0].set_ylim(rows, -0.6)
     for panel_axes, panel in zip(axes, PANELS, strict=True):
         _panel(panel_axes, panel, found)
-    _names(axes[0], found["centres"])
+    _names(axes[0], found["centres"], unit)
     figure.text(0.012, 1 - 0.2 / height, title, fontsize=11, fontweight="bold", va="center")
+    said = how or f"each {unit} {LEFT_OUT}"
     figure.text(
-        0.012, 1 - 0.42 / height, f"{how}; whiskers are 95 % intervals", fontsize=SMALL, color=GREY, va="center"
+        0.012, 1 - 0.42 / height, f"{said}; whiskers are 95 % intervals", fontsize=SMALL, color=GREY, va="center"
     )
     for place, note in enumerate(reversed(notes)):
         figure.text(0.012, (0.06 + INCHES_PER_NOTE * (place + 0.5)) / height, note, fontsize=SMALL - 0.5, color=GREY)
     return figure
 
 
-def _notes(found: Mapping[str, Any]) -> list[str]:
+def _notes(found: Mapping[str, Any], unit: str) -> list[str]:
     """Why something is not estimable, each reason once with the rows and measures that it concerns."""
     rows = {centre: row["metrics"] for centre, row in found["centres"].items()} | {
-        "mean of centres": found["heterogeneity"]
+        f"mean of {unit}s": found["heterogeneity"]
     }
     concerned: dict[str, dict[str, list[str]]] = {}
     for name, metrics in rows.items():
@@ -84,9 +85,9 @@ def _said(by_row: Mapping[str, list[str]]) -> str:
     )
 
 
-def _names(axes: Any, centres: Mapping[str, Any]) -> None:
+def _names(axes: Any, centres: Mapping[str, Any], unit: str) -> None:
     """The columns left of the first panel: centre, cases, events, and the names of the last rows."""
-    columns = {"centre": (-1.185, "left"), "cases": (-0.3, "right"), "events": (-0.06, "right")}
+    columns = {unit: (-1.185, "left"), "cases": (-0.3, "right"), "events": (-0.06, "right")}
     across = axes.get_yaxis_transform()
 
     def write(column: str, y: float, text: str, **how: Any) -> None:
@@ -96,12 +97,12 @@ def _names(axes: Any, centres: Mapping[str, Any]) -> None:
     for column in columns:
         write(column, -0.95, column, color=GREY)
     for y, (centre, row) in enumerate(centres.items()):
-        write("centre", y, _short(centre))
+        write(unit, y, _short(centre))
         write("cases", y, f"{row['cases']:,}")
         write("events", y, "—" if row["events"] is None else f"{row['events']:,}")
     at, next_at = _places_below(len(centres))
-    write("centre", at, "mean of centres", fontweight="bold")
-    write("centre", next_at, "next centre, expected", fontweight="bold")
+    write(unit, at, f"mean of {unit}s", fontweight="bold")
+    write(unit, next_at, f"next {unit}, expected", fontweight="bold")
     for column in ("cases", "events"):
         write(column, at, f"{sum(row[column] or 0 for row in centres.values()):,}", fontweight="bold")
 

@@ -17,6 +17,7 @@ import dataclasses
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from features.errors import ParamsError
 from features.knowledge_tables import study_tables
@@ -102,9 +103,29 @@ class Words:
     high_risk: str = "complete the work-up, seek a second opinion before listing"
     keywords: str = "lumbar spine, surgery, patient-reported outcome, risk prediction"
     groups: str = "sex, age, diagnosis, centre, education and work"
+    fairness: list[str] = field(default_factory=lambda: ["education", "work_status"])
+    """Groupings whose flag rates are shown in full."""
+    fairness_words: str = "education and work"
+    demographic: list[str] = field(
+        default_factory=lambda: [
+            "age_years", "sex", "education", "has_compensation_claim", "is_unemployed", "is_on_sick_leave",
+            "has_disability_pension",
+        ]
+    )  # fmt: skip
+    """Candidate predictors that are demographic or social, as HTI-1 asks for them by name."""
+    act: str = "work up"
+    acted: str = "worked up"
+    acting: str = "working up"
+    """What one would do about a high risk."""
+    for_whom: str = "Before a planned operation on the lumbar spine, for the surgeon who lists it."
+    purpose: str = (
+        "To ask before listing what the work-up still lacks and whether the plan reaches the source of the pain."
+    )
+    division: str = "By patient: development, later year, other centres."
     centre: str = "centre"
     centres: str = "centres"
     cluster: str = "cluster of centres"
+    year: Literal["calendar", "financial"] = "calendar"
     period: str = ""
     notes: list[str] = field(default_factory=list)
     """Sentences that a reader of the report must know: licence, what the records cannot say."""

@@ -40,7 +40,10 @@ def outcome_performance(study: Study, outcome: str, folder: Path) -> dict[str, A
     roc, calibration, decision = (curve_of(kind, outcome) for kind in ("roc", "calibration", "decision"))
     title = f"{outcome}: {study.label(outcome)}"
     save(
-        performance_panels(roc, calibration, decision, chosen, title, study.table(paths.predictions(outcome))), picture
+        performance_panels(
+            roc, calibration, decision, chosen, title, study.table(paths.predictions(outcome)), act=study.words.act
+        ),
+        picture,
     )
     names = shown_metrics(metrics, chosen)
     benefits = threshold_metrics(metrics, chosen, "net_benefit_")

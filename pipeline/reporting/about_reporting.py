@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from features.red_flags import red_flag_rules
 from pipeline import paths
 from pipeline.reporting.checklists import tally
 from pipeline.reporting.study import Content, Study
+from pipeline.study import DEFAULT_STUDY
 
 SVG_NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
 """What a file needs and a page does not."""
@@ -47,7 +49,13 @@ def told_case(waterfall: Path) -> dict[str, Any]:
 
 
 def limits(study: Study, folder: Path) -> Content:
-    return {"refits": study.params.train.refits}
+    choices = study.params.cohort.outcomes
+    return {
+        "refits": study.params.train.refits,
+        "has_red_flags": bool(red_flag_rules()),
+        "has_test_centres": "geographic" in study.test_sets,
+        "counts_reoperations": any(choices[outcome].reoperation == "failed" for outcome in study.outcomes),
+    }
 
 
 def checklists(study: Study, folder: Path) -> Content:
@@ -55,7 +63,10 @@ def checklists(study: Study, folder: Path) -> Content:
 
 
 def reproduce(study: Study, folder: Path) -> Content:
+    is_default = study.params.study.name == DEFAULT_STUDY
     return {
+        "of_study": "" if is_default else f" STUDY={study.params.study.name}",
+        "folder": None if is_default else str(study.params.study.folder),
         "seeds": seeds(study),
         "models": [
             {"outcome": outcome, "learner": study.chosen[outcome], "code": head["code_sha256"],
@@ -67,5 +78,7 @@ def reproduce(study: Study, folder: Path) -> Content:
 
 def seeds(study: Study) -> Mapping[str, int]:
     """The seed of each stage that draws; a registry that was not drawn has none."""
-    drawing = SEEDED if study.provenance == "virtual" else [name for name in SEEDED if name != "registry"]
+    stage_of = {"cause_evidence": "cause"}
+    asked = [name for name in SEEDED if stage_of.get(name, name) not in study.params.study.not_asked]
+    drawing = asked if study.provenance == "virtual" else [name for name in asked if name != "registry"]
     return {name: getattr(study.params, name).seed for name in drawing}

@@ -7,7 +7,6 @@ from typing import Any
 
 from features.dictionary import load_dictionary
 from features.predictors import candidate_predictors
-from models.splitting import TEST_SETS
 from pipeline import paths
 from pipeline.reporting.flow_diagram import branches, flow_diagram
 from pipeline.reporting.missing import known_by_centre, missing_by_form, missing_by_predictor
@@ -20,7 +19,7 @@ def summary(study: Study, folder: Path) -> Content:
     return {
         "cases": len(study.cases),
         "variables": len(load_dictionary().predictors),
-        "test_sets": TEST_SETS,
+        "test_sets": study.test_sets,
         "rows": [
             {
                 "outcome": outcome,
@@ -36,13 +35,6 @@ def summary(study: Study, folder: Path) -> Content:
             for outcome in study.outcomes
         ],
     }
-
-
-DEMOGRAPHIC = (
-    "age_years", "sex", "education", "has_compensation_claim", "is_unemployed", "is_on_sick_leave",
-    "has_disability_pension",
-)  # fmt: skip
-"""Candidate predictors that are demographic or social, as HTI-1 asks for them by name."""
 
 
 def about(study: Study, folder: Path) -> Content:
@@ -63,24 +55,27 @@ def about(study: Study, folder: Path) -> Content:
         "demographic": demographic_inputs(study),
         "refits": study.params.train.refits,
         "centres": study.cases["centre_id"].nunique(),
-        "years": (study.cases["index_date"].dt.year.min(), study.cases["index_date"].dt.year.max()),
+        "years": study.years(study.cases["index_date"]),
+        "attribution": study.params.study.attribution,
+        "licence": study.params.study.licence,
     }
 
 
 def demographic_inputs(study: Study) -> list[str]:
     """Labels of the demographic and social variables that a chosen model takes."""
     used = {p["name"]: p["label"] for head in study.heads.values() for p in head["predictors"]}
-    return [used[name] for name in DEMOGRAPHIC if name in used]
+    return [used[name] for name in study.words.demographic if name in used]
 
 
 def participants(study: Study, folder: Path) -> Content:
     y = study.labels[study.primary]
-    flow = branches(study.cases, study.sets, y)
+    flow = branches(study.cases, study.sets, y, study.asked(study.primary), study.years)
     sets = {name: study.sets == name for name in SETS if (study.sets == name).any()}
-    pairs = [("development", name) for name in TEST_SETS if name in sets]
-    fates = outcome_groups(y)
+    pairs = [("development", name) for name in study.test_sets]
+    asked = study.asked(study.primary)
+    fates = {name: group & asked for name, group in outcome_groups(y).items()}
     return {
-        "diagram": flow_diagram(study.flow, flow, study.primary),
+        "diagram": flow_diagram(study.flow, flow, study.primary, (study.words.centre, study.words.centres)),
         "primary": study.primary,
         "label": study.label(study.primary),
         "outcomes": outcome_counts(study, [*sets]),
@@ -109,8 +104,9 @@ def outcome_counts(study: Study, sets: list[str]) -> list[dict[str, Any]]:
 
 
 def missing(study: Study, folder: Path) -> Content:
-    y = study.labels[study.primary]
-    groups = {"known": y.notna(), "unknown": y.isna()}
+    asked = study.asked(study.primary)
+    y = study.labels.loc[asked, study.primary]
+    groups = {"known": y.notna().reindex(asked.index, fill_value=False), "unknown": asked & study.labels[study.primary].isna()}
     rows = table_one(study.cases, groups, [("known", "unknown")])
     sets = [name for name in SETS if (study.sets == name).any()]
     used = {p["name"] for p in study.heads[study.primary]["predictors"]}
@@ -119,13 +115,16 @@ def missing(study: Study, folder: Path) -> Content:
     return {
         "primary": study.primary,
         "forms": missing_by_form(study.cases),
-        "predictors": missing_by_predictor(study.cases, study.features, predictors, study.sets, sets),
+        "predictors": missing_by_predictor(
+            study.cases[asked], study.features[asked], predictors, study.sets[asked], sets
+        ),
         "used": len(used),
         "sets": sets,
         "lost": largest_differences(rows, place=0),
         "unknown": int(y.isna().sum()),
         "share_unknown": float(y.isna().mean()),
-        "centres": known_by_centre(y, study.cases["centre_id"]),
+        "centres": known_by_centre(y, study.left_out_together[asked]),
+        "unit": study.unit[0],
         "problems": problems_found(study),
         "notable": NOTABLE,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +129,13 @@ def validation(study: Study, folder: Path) -> Content:
     if not made:
         return None
     left_out = [outcome for outcome, one in zip(study.outcomes, found, strict=True) if one is None]
+    unit, units = study.unit
     return {
         "outcomes": made,
+        "unit": unit,
+        "units": units,
+        "is_clustered": bool(study.params.validate.clusters),
+        "has_test_centres": "geographic" in study.test_sets,
         "left_out": left_out,
         "heterogeneity": HETEROGENEITY,
         "pooled": POOLED,
@@ -209,8 +215,6 @@ def optimism_rows(study: Study, outcome: str) -> dict[str, Any] | None:
 # ---- who the risks serve -----------------------------------------------------------------------------
 
 GROUP_METRICS = ("auroc", "observed_to_expected", "calibration_intercept", "calibration_slope", "brier_score")
-FAIRNESS = ("education", "work_status")
-"""Groupings whose flag rates are shown in full."""
 
 
 def subgroups(study: Study, folder: Path) -> Content:
@@ -229,7 +233,7 @@ def subgroups(study: Study, folder: Path) -> Content:
                 "threshold": its["main_threshold"],
                 "by_chance": its["by_chance"],
                 "sets": {name: group_rows(rows) for name, rows in its["sets"].items()},
-                "flags": flag_rows(rates, outcome, its["main_threshold"]),
+                "flags": flag_rows(rates, outcome, its["main_threshold"], study.words.fairness),
             }
             for outcome, its in ((name, found["outcomes"][name]) for name in study.outcomes
                                  if name in found["outcomes"])
@@ -250,12 +254,14 @@ def group_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def flag_rows(rates: pd.DataFrame | None, outcome: str, threshold: float) -> list[dict[str, Any]]:
-    """Who is flagged at the main threshold, by education and work, in the test sets."""
+def flag_rows(
+    rates: pd.DataFrame | None, outcome: str, threshold: float, groupings: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Who is flagged at the main threshold, by some of the groupings, in the test sets."""
     if rates is None:
         return []
     of_outcome = rates[(rates["outcome"] == outcome) & ((rates["threshold"] - threshold).abs() < 1e-9)]
-    wanted = of_outcome[of_outcome["variable"].isin(FAIRNESS) & of_outcome["set"].isin(TEST_SETS)]
+    wanted = of_outcome[of_outcome["variable"].isin(groupings) & of_outcome["set"].isin(TEST_SETS)]
     return [
         {
             "test_set": row["set"],

@@ -41,7 +41,14 @@ def _table(name: str) -> pd.DataFrame:
     return pd.read_csv(TABLES / name, dtype=str, keep_default_na=False)
 
 
-def answered(table: pd.DataFrame, chosen: Mapping[str, str], root: Path = Path()) -> pd.DataFrame:
+def answered(
+    table: pd.DataFrame,
+    chosen: Mapping[str, str],
+    root: Path = Path(),
+    *,
+    words: Mapping[str, Any] | None = None,
+    tables: Mapping[str, Path] | None = None,
+) -> pd.DataFrame:
     """The table with the status of each row, and where its answer lies.
 
     Parameters
@@ -52,6 +59,10 @@ def answered(table: pd.DataFrame, chosen: Mapping[str, str], root: Path = Path()
         Fills `{outcome}` and `{chosen}`: what an artefact must hold, it must hold for every outcome.
     root : Path
         Folder in which the artefacts lie.
+    words : mapping, optional
+        Of the study, for what a row says in braces.
+    tables : mapping of name to Path, optional
+        Tables of `features/knowledge/` in whose place the study has its own.
 
     Returns
     -------
@@ -61,10 +72,13 @@ def answered(table: pd.DataFrame, chosen: Mapping[str, str], root: Path = Path()
     """
     rows = []
     for row in table.to_dict("records"):
-        wanted = expanded(row["artefacts"], chosen)
+        artefacts = row["artefacts"]
+        for name, path in (tables or {}).items():
+            artefacts = artefacts.replace(f"features/knowledge/{name}.csv", str(path))
+        wanted = expanded(artefacts, chosen)
         wanting = [reference for reference in wanted if not holds(reference, root)]
         status = REACH[row["reach"]] if not wanting else AUTHOR_NEEDED
-        says = row["says"] if not wanting else f"Not made in this study: {_first_of(wanting)}"
+        says = row["says"].format(**(words or {})) if not wanting else f"Not made in this study: {_first_of(wanting)}"
         rows.append(
             {
                 "item": row["item"],
@@ -73,7 +87,7 @@ def answered(table: pd.DataFrame, chosen: Mapping[str, str], root: Path = Path()
                 "status": status,
                 "says": says,
                 "section": row["section"],
-                "artefacts": "; ".join(places(row["artefacts"])),
+                "artefacts": "; ".join(places(artefacts)),
             }
         )
     holds.cache_clear()  # files may change between two readings

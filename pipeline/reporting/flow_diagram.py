@@ -5,7 +5,7 @@ The colours come from the page that shows it, so that it reads on paper and in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -30,24 +30,28 @@ class Branch:
     name: str
     cases: int
     centres: int
-    years: tuple[int, int]
+    years: tuple[str, str]
+    asked: int
+    """Those of which the outcome is one."""
     known: int
     with_outcome: int
 
 
-def branches(cases: pd.DataFrame, sets: pd.Series, y: pd.Series) -> list[Branch]:
-    """Development, each test set, and what was withheld, as far as there are any."""
+def branches(
+    cases: pd.DataFrame, sets: pd.Series, y: pd.Series, asked: pd.Series, years: Callable[[pd.Series], tuple[str, str]]
+) -> list[Branch]:
+    """Development, each test set, and what was withheld, as far as there are any; `years` are the first and the last."""
     found = []
     for name in (*SETS, "withheld"):
         own = (sets == name).to_numpy()
         if own.any():
-            years = cases.loc[own, "index_date"].dt.year
             found.append(
                 Branch(
                     name=name,
                     cases=int(own.sum()),
                     centres=int(cases.loc[own, "centre_id"].nunique()),
-                    years=(int(years.min()), int(years.max())),
+                    years=years(cases.loc[own, "index_date"]),
+                    asked=int(asked[own].sum()),
                     known=int(y[own].notna().sum()),
                     with_outcome=int((y[own] == 1).sum()),
                 )
@@ -55,7 +59,9 @@ def branches(cases: pd.DataFrame, sets: pd.Series, y: pd.Series) -> list[Branch]
     return found
 
 
-def flow_diagram(flow: pd.DataFrame, found: Sequence[Branch], outcome: str) -> str:
+def flow_diagram(
+    flow: pd.DataFrame, found: Sequence[Branch], outcome: str, centre: tuple[str, str] = ("centre", "centres")
+) -> str:
     """The flow as SVG. `flow` is that of the stage `cohort`; `found` are the sets of the split."""
     steps = flow[~flow["step"].str.startswith("outcome")]
     first = [f"{count(steps['remaining'].iloc[0])} cases recorded"]
@@ -68,7 +74,7 @@ def flow_diagram(flow: pd.DataFrame, found: Sequence[Branch], outcome: str) -> s
     if aside:
         parts += _box(ASIDE, beside, WIDTH - ASIDE - EDGE, aside)
         parts.append(_stroke(f"M{TRUNK / 2} {beside + _height(aside) / 2}H{ASIDE}"))
-    drawn, lowest = _row_of_branches(found, outcome, bottom + _height(last))
+    drawn, lowest = _row_of_branches(found, outcome, bottom + _height(last), centre)
     return group([*parts, *drawn], "svg", viewBox=f"0 0 {WIDTH} {lowest + TOP:.0f}", role="img", **{"class": "flow"})
 
 
@@ -84,7 +90,9 @@ def _excluded_lines(steps: pd.DataFrame) -> list[str]:
     ]
 
 
-def _row_of_branches(found: Sequence[Branch], outcome: str, top: float) -> tuple[list[str], float]:
+def _row_of_branches(
+    found: Sequence[Branch], outcome: str, top: float, centre: tuple[str, str]
+) -> tuple[list[str], float]:
     """The sets side by side under a rail, and how far down they reach."""
     if not found:
         return [], top
@@ -95,29 +103,29 @@ def _row_of_branches(found: Sequence[Branch], outcome: str, top: float) -> tuple
     parts = [_stroke(f"M{TRUNK / 2} {top}V{rail}M{min(*ends, TRUNK / 2):.1f} {rail}H{max(*ends, TRUNK / 2):.1f}")]
     lowest = heads
     for branch, left in zip(found, lefts, strict=True):
-        lines = _branch_lines(branch, outcome)
+        lines = _branch_lines(branch, outcome, centre)
         parts += [_arrow(left + width / 2, rail, heads), *_box(left, heads, width, lines)]
         lowest = max(lowest, heads + _height(lines))
     return parts, lowest
 
 
-def _branch_lines(branch: Branch, outcome: str) -> list[str]:
+def _branch_lines(branch: Branch, outcome: str, centre: tuple[str, str]) -> list[str]:
     first, last = branch.years
     when = f"{first}" if first == last else f"{first} to {last}"
     named = {"temporal": "temporal test", "geographic": "geographic test"}.get(branch.name, branch.name)
     lines = [
         f"{count(branch.cases)} {named}",
-        f"{branch.centres} centre{'s' if branch.centres > 1 else ''}, {when}",
+        f"{branch.centres} {centre[branch.centres > 1]}, {when}",
     ]
     if branch.name == "withheld":
         return [*lines, "used nowhere"]
     share = percent(branch.with_outcome / branch.known) if branch.known else "none"
     return [
         *lines,
-        f"{outcome}:",
+        f"{outcome}:" if branch.asked == branch.cases else f"{outcome}, asked of {count(branch.asked)}:",
         f"{count(branch.known)} known, of these",
         f"{count(branch.with_outcome)} with it ({share})",
-        f"{count(branch.cases - branch.known)} not known",
+        f"{count(branch.asked - branch.known)} not known",
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.splitting import TEST_SETS
+from features.red_flags import red_flag_rules
 from pipeline import paths
 from pipeline.reporting.about_causes import card_causes
 from pipeline.reporting.about_study import demographic_inputs
@@ -23,14 +23,18 @@ CARD_METRICS = ("prevalence", "auroc", "calibration_intercept", "calibration_slo
 def model_card(study: Study) -> dict[str, Any]:
     """Everything that the card prints, from the artefacts of the study."""
     steps = study.flow[study.flow["step"] == "criterion"]
-    years = study.cases["index_date"].dt.year
     return {
         "outcomes": [card_outcome(study, outcome) for outcome in study.outcomes],
         "criteria": list(steps["criterion"]),
         "cases": len(study.cases),
         "centres": study.cases["centre_id"].nunique(),
-        "years": (years.min(), years.max()),
-        "test_sets": TEST_SETS,
+        "years": study.years(study.cases["index_date"]),
+        "test_sets": study.test_sets,
+        "has_test_centres": "geographic" in study.test_sets,
+        "has_red_flags": bool(red_flag_rules()),
+        "has_blocks": "completeness" not in study.params.study.not_asked,
+        "attribution": study.params.study.attribution,
+        "licence": study.params.study.licence,
         "metrics": CARD_METRICS,
         "thresholds": study.params.evaluate.thresholds,
         "refits": study.params.train.refits,

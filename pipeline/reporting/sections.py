@@ -27,6 +27,8 @@ class Section:
     title: str
     make: Callable[[Study, Path], Content]
     absent: str = ""
+    stage: str = ""
+    """The stage that asks what it tells, where that has another name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +44,19 @@ class Made:
 def made_sections(study: Study, folder: Path) -> list[Made]:
     """Every section, in order. Pictures that the report draws itself go to `folder`."""
     return [
-        Made(key=section.key, title=section.title, content=section.make(study, folder), absent=section.absent)
+        Made(
+            key=section.key,
+            title=section.title,
+            content=None if (reason := not_asked(section, study)) else section.make(study, folder),
+            absent=reason or section.absent,
+        )
         for section in SECTIONS
     ]
+
+
+def not_asked(section: Section, study: Study) -> str | None:
+    """Why the study does not ask what the section tells; None where it does."""
+    return study.params.study.not_asked.get(section.stage or section.key)
 
 
 NOT_MADE = "not made in this run"
@@ -68,7 +80,11 @@ SECTIONS = (
     Section(key="stability", title="How far a risk hangs on who taught it", make=stability, absent=NOT_MADE),
     Section(key="explanations", title="What moves the risk", make=explanations, absent=NOT_MADE),
     Section(
-        key="causes", title="After a failed operation: is the right cause named?", make=after_failure, absent=NOT_MADE
+        key="causes",
+        title="After a failed operation: is the right cause named?",
+        make=after_failure,
+        absent=NOT_MADE,
+        stage="cause",
     ),
     Section(
         key="fidelity",

@@ -20,9 +20,10 @@ def run(params: Params) -> None:
     study = Study(params)
     sections = made_sections(study, folder)
     titles = {section.key: section.title for section in sections if section.content is not None}
-    page = rendered("report.html.j2", provenance=study.provenance, sections=sections, known_sections=titles)
+    page = rendered("report.html.j2", provenance=study.provenance, sections=sections, known_sections=titles,
+        words=study.words)
     write_text(page, paths.REPORT)
-    card = rendered("model_card.html.j2", provenance=study.provenance, **model_card(study))
+    card = rendered("model_card.html.j2", provenance=study.provenance, words=study.words, **model_card(study))
     write_text(card, paths.MODEL_CARD)
     write_table(study.checklists["tripod_ai"], paths.TRIPOD_AI)
     write_table(study.checklists["source_attributes"], paths.SOURCE_ATTRIBUTES)

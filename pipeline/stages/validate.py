@@ -56,7 +56,7 @@ def run_outcome(params: Params, outcome: str) -> None:
     write_json(summary(evaluated[RECIPE]), paths.pooled_metrics(outcome))
     write_json(optimism(data, params, can), paths.optimism(outcome))
     title = f"{outcome_label(outcome)}, {horizon_months(outcome)} months"
-    save(forest(evaluated[RECIPE], title), paths.forest(outcome))
+    save(forest(evaluated[RECIPE], title, "cluster" if params.validate.clusters else "centre"), paths.forest(outcome))
 
 
 def learned_by_all(data: Development, *, params: Params, can: Carried) -> dict[str, Learned]:
