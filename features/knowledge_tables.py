@@ -26,6 +26,7 @@ __all__ = (
     "STATUSES",
     "has_own_record",
     "knowledge_table",
+    "own_tables",
     "refuse",
     "refuse_duplicates",
     "refuse_gaps",
@@ -56,7 +57,7 @@ def use_study(folder: Path | None) -> None:
         has read the tables of another record: what was read is kept, and two records must not mix.
     """
     wanted = study_tables(folder) if folder else {}
-    if wanted == _own:
+    if _contents(wanted) == _contents(_own):
         return
     if _is_read():
         raise KnowledgeError(
@@ -77,6 +78,15 @@ def study_tables(folder: Path) -> dict[str, Path]:
     """The tables of its record that a study's folder brings, by name; none where its record is the one described here."""
     paths = {name: (folder / f"{name}.csv").resolve() for name in (*OF_THE_RECORD, *OPTIONAL)}
     return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def own_tables() -> dict[str, bytes]:
+    """The tables of the record that the study at hand brings, by name, byte by byte: a model takes them along."""
+    return _contents(_own)
+
+
+def _contents(tables: dict[str, Path]) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name, path in tables.items()}
 
 
 def has_own_record() -> bool:

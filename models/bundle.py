@@ -6,6 +6,7 @@
     refits.json    the fifty refits on patient bootstraps, for intervals (their encodings, for trees)
     refits/NN.ubj  the trees of each refit
     refits.npy     the same as arrays, which are read at once and answer for a case or a few
+    record/NAME.csv  the tables of the record it was learned from, where a study brings its own
     experience.json  what development saw of each predictor, how each and the risk were distributed, and its cases
                      in groups: no single one can be told
 
@@ -25,13 +26,14 @@ from typing import Any
 import numpy as np
 
 from features.errors import BundleError
+from features.knowledge_tables import own_tables, use_study
 from features.predictors import Predictor
 from models.encoding import Encoding, Floats
 from models.experience import Seen, SimilarCases
 from models.fitted import FittedModel, LinearModel, Recalibration, TreeModel, TreeStack
 
 FORMAT = 2
-EVIDENCE = "evidence.json"
+EVIDENCE, RECORD = "evidence.json", "record"
 HEAD_KEYS = {
     "outcome",
     "learner",
@@ -108,7 +110,7 @@ def canonical_json(content: Any) -> str:
 def write_bundle(bundle: Bundle, folder: Path) -> str:
     """Write the bundle into a new folder and return its hash, that of `bundle.json`."""
     folder.mkdir(parents=True)
-    files = _model_files(bundle) | {"experience.json": _experience(bundle)}
+    files = _model_files(bundle) | {"experience.json": _experience(bundle)} | _record_files()
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -155,6 +157,10 @@ def _model_files(bundle: Bundle) -> dict[str, bytes]:
     }
 
 
+def _record_files() -> dict[str, bytes]:
+    return {f"{RECORD}/{name}.csv": content for name, content in own_tables().items()}
+
+
 def _experience(bundle: Bundle) -> bytes:
     seen = {name: limits._asdict() for name, limits in bundle.seen.items()}
     content = {"seen": seen, "similar": bundle.similar.as_json(), "distributions": bundle.distributions}
@@ -198,6 +204,7 @@ def read_bundle(folder: Path) -> Bundle:
     """
     head = read_head(folder)
     files = checked_files(folder, head, head["outcome"], code_sha256())
+    use_study(folder / RECORD if any(name.startswith(f"{RECORD}/") for name in files) else None)
     model, refits, stack = _read_models(files)
     experience = json.loads(files["experience.json"])
     return Bundle(

@@ -7,7 +7,7 @@ they are, and how many had the outcome.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from models.encoding import Columns, Floats, as_numbers, as_words, n_cases, roun
 
 LEAST_CASES = 10
 """Cases that stand behind anything that is kept: a group, the end of a range, a choice that counts as seen."""
+SLICE = 8192
+"""Cases whose distances are held at a time."""
 FAR_QUANTILE = 0.99
 """A case further from the middle of the nearest group than this share of development cases has few like it."""
 
@@ -65,7 +67,7 @@ class SimilarCases:
         centres = rounded(np.array([contributions[rows].mean(axis=0) for rows in groups]))
         cases = np.array([len(rows) for rows in groups], dtype=np.intp)
         shares = np.array([np.average(y[rows], weights=weights[rows]) for rows in groups])
-        nearest = _distances(contributions, centres).min(axis=1)
+        nearest = np.concatenate([_distances(part, centres).min(axis=1) for part in _in_slices(contributions)])
         return cls(centres, cases, rounded(shares * cases), float(rounded(np.quantile(nearest, FAR_QUANTILE))))
 
     def near(self, contributions: Floats, wanted: int) -> Similar:
@@ -93,6 +95,12 @@ class SimilarCases:
     def from_json(cls, stored: dict[str, Any]) -> SimilarCases:
         centres, events = (np.array(stored[name], dtype=np.float64) for name in ("centres", "events"))
         return cls(centres, np.array(stored["cases"], dtype=np.intp), events, float(stored["far"]))
+
+
+def _in_slices(points: Floats) -> Iterator[Floats]:
+    """The points some at a time: the distances of a hundred thousand to ten thousand groups would fill a memory."""
+    for start in range(0, max(len(points), 1), SLICE):
+        yield points[start : start + SLICE]
 
 
 def _halved(points: Floats, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:

@@ -190,7 +190,14 @@ def _sections() -> list[Section]:
             "Outcomes",
             ("outcomes",),
             "What counts as having failed. One outcome has one kind of rule, and none is ever imputed.",
-            lambda numbers: _plain_table("outcomes", numbers, without=("instrument", "rule", "cutoff")),
+            lambda numbers: _plain_table("outcomes", numbers, without=("instrument", "baseline", "reported", "rule", "cutoff")),
+        ),
+        Section(
+            "Who is in a study",
+            ("criteria",),
+            "Criteria in their order; a case is excluded by the first that it does not meet. A value in words is that of "
+            "a parameter of `cohort`. A study with a record of its own brings criteria of its own.",
+            lambda numbers: _plain_table("criteria", numbers, without=("criterion",)),
         ),
         Section(
             "Predictors",
@@ -199,6 +206,12 @@ def _sections() -> list[Section]:
             "to by the learner; 0 leaves it open. That the sources of the pain matter for failure is an assumption: "
             "nobody has published it.",
             lambda numbers: _plain_table("predictors", numbers, without=("predictor",)),
+        ),
+        Section(
+            "Units",
+            ("unit_conversions",),
+            "Conversions by name, for the `mapping.csv` of a study: value times factor, plus offset.",
+            lambda numbers: _plain_table("unit_conversions", numbers),
         ),
     ]
     shown = {name for section in named for name in section.tables}

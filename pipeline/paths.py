@@ -35,6 +35,7 @@ GUARDS = DATA / "appraise" / "guards.csv"
 LEARNERS = DATA / "appraise" / "learners.json"
 TRAIN = DATA / "train"
 VALIDATE = DATA / "validate"
+VALIDATED_SUMMARY = VALIDATE / "summary.json"
 PREDICT = DATA / "predict"
 PUBLISHED_COVERAGE = PREDICT / "published_coverage.csv"
 METRICS = DATA / "evaluate" / "metrics.json"
@@ -86,10 +87,6 @@ def left_out(outcome: str) -> Path:
 
 def internal_external(outcome: str) -> Path:
     return VALIDATE / outcome / "internal_external.json"
-
-
-def pooled_metrics(outcome: str) -> Path:
-    return VALIDATE / outcome / "pooled.json"
 
 
 def optimism(outcome: str) -> Path:

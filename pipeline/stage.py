@@ -37,6 +37,8 @@ def run(stage: str, *item: str) -> None:
     A stage that asks what the study cannot answer writes why in place of its outputs.
     """
     params = load_params()
+    if stage in EXPERIMENTS and params.study.name != DEFAULT_STUDY:
+        raise ParamsError(f"{stage} is of the study {DEFAULT_STUDY}; params.yaml has {params.study.name}.")
     reason = params.study.not_asked.get(stage)
     if reason:
         write_not_asked(outputs(stage), reason)

@@ -178,6 +178,8 @@ def read_study(name: object) -> Study:
         If there is none, or with everything that is wrong with its `study.yaml`.
     """
     folder = paths.STUDIES / str(name)
+    if name == DEFAULT_STUDY and not folder.exists():  # away from the repository, as a command may run
+        return Study()
     if not isinstance(name, str) or not (folder / STUDY_FILE).is_file():
         there = ", ".join(study_names()) or "none"
         raise ParamsError(

@@ -21,6 +21,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from pipeline.study import Words
+
 TABLES = Path(__file__).resolve().parent
 EVIDENCE, DRAFT, AUTHOR_NEEDED = "evidence", "draft", "author needed"
 STATUSES = (EVIDENCE, DRAFT, AUTHOR_NEEDED)
@@ -60,7 +62,7 @@ def answered(
     root : Path
         Folder in which the artefacts lie.
     words : mapping, optional
-        Of the study, for what a row says in braces.
+        Of the study, for what a row says in braces; those of the default study unless given.
     tables : mapping of name to Path, optional
         Tables of `features/knowledge/` in whose place the study has its own.
 
@@ -78,7 +80,7 @@ def answered(
         wanted = expanded(artefacts, chosen)
         wanting = [reference for reference in wanted if not holds(reference, root)]
         status = REACH[row["reach"]] if not wanting else AUTHOR_NEEDED
-        says = row["says"].format(**(words or {})) if not wanting else f"Not made in this study: {_first_of(wanting)}"
+        says = row["says"].format(**(words or vars(Words()))) if not wanting else f"Not made in this study: {_first_of(wanting)}"
         rows.append(
             {
                 "item": row["item"],

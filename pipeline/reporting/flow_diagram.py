@@ -31,10 +31,10 @@ class Branch:
     cases: int
     centres: int
     years: tuple[str, str]
-    asked: int
-    """Those of which the outcome is one."""
     known: int
     with_outcome: int
+    asked: int | None = None
+    """Those of which the outcome is one; None where it is of all."""
 
 
 def branches(
@@ -51,9 +51,9 @@ def branches(
                     cases=int(own.sum()),
                     centres=int(cases.loc[own, "centre_id"].nunique()),
                     years=years(cases.loc[own, "index_date"]),
-                    asked=int(asked[own].sum()),
                     known=int(y[own].notna().sum()),
                     with_outcome=int((y[own] == 1).sum()),
+                    asked=None if asked[own].all() else int(asked[own].sum()),
                 )
             )
     return found
@@ -122,10 +122,10 @@ def _branch_lines(branch: Branch, outcome: str, centre: tuple[str, str]) -> list
     share = percent(branch.with_outcome / branch.known) if branch.known else "none"
     return [
         *lines,
-        f"{outcome}:" if branch.asked == branch.cases else f"{outcome}, asked of {count(branch.asked)}:",
+        f"{outcome}:" if branch.asked is None else f"{outcome}, asked of {count(branch.asked)}:",
         f"{count(branch.known)} known, of these",
         f"{count(branch.with_outcome)} with it ({share})",
-        f"{count(branch.asked - branch.known)} not known",
+        f"{count((branch.cases if branch.asked is None else branch.asked) - branch.known)} not known",
     ]
 
 

@@ -71,7 +71,8 @@ def run(params: Params) -> None:
         ledger.refuse_contradictions(paths.promotions(), lines, tracking.ledger_witnesses(client))
         for outcome in params.train.outcomes:
             register(client, outcome, params)
-        register_causes(client, params)
+        if "cause" not in params.study.not_asked:
+            register_causes(client, params)
 
 
 def register(client: tracking.Client, outcome: str, params: Params) -> None:

@@ -23,7 +23,7 @@ from models.training import Development, Learned, learn, patient_resamples
 from models.validation import RECIPE, LeftOut, internal_external, leave_one_centre_out, others
 from pipeline import paths
 from pipeline.development import Carried, carried, development
-from pipeline.files import read_cases, write_json, write_table
+from pipeline.files import read_cases, read_json, write_json, write_table
 from pipeline.params import Params
 
 SUMMARISED = ("auroc", "brier_score", "calibration_intercept", "calibration_slope", "ici", "observed_to_expected")
@@ -35,6 +35,9 @@ def run(params: Params, *only: str) -> None:
     """All of `train.outcomes`, or those alone that are named."""
     for outcome in only or params.train.outcomes:
         run_outcome(params, outcome)
+    made = [outcome for outcome in params.train.outcomes if paths.internal_external(outcome).exists()]
+    pooled = {outcome: summary(read_json(paths.internal_external(outcome))[RECIPE]) for outcome in made}
+    write_json(pooled, paths.VALIDATED_SUMMARY)
 
 
 def run_outcome(params: Params, outcome: str) -> None:
@@ -53,10 +56,10 @@ def run_outcome(params: Params, outcome: str) -> None:
     evaluated = internal_external(left_out, thresholds=params.evaluate.thresholds, seed=params.validate.seed)
     write_table(as_table(left_out, data), paths.left_out(outcome))
     write_json(evaluated, paths.internal_external(outcome))
-    write_json(summary(evaluated[RECIPE]), paths.pooled_metrics(outcome))
     write_json(optimism(data, params, can), paths.optimism(outcome))
     title = f"{outcome_label(outcome)}, {horizon_months(outcome)} months"
-    save(forest(evaluated[RECIPE], title, "cluster" if params.validate.clusters else "centre"), paths.forest(outcome))
+    unit = "cluster" if params.validate.clusters else "centre"
+    save(forest(evaluated[RECIPE], title, unit), paths.forest(outcome))
 
 
 def learned_by_all(data: Development, *, params: Params, can: Carried) -> dict[str, Learned]:

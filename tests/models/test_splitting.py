@@ -71,7 +71,7 @@ def test_without_a_complete_year_it_is_said_what_to_do(cases):
         last_complete_year(cases["index_date"], pd.Timestamp("2020-01-31"), 24)
 
 
-@pytest.mark.parametrize(("wanted", "said"), [(4, "at least one must be held out"), (["K9"], "K9, not a centre")])
+@pytest.mark.parametrize(("wanted", "said"), [(4, "at least one must stay"), (["K9"], "K9, not a centre")])
 def test_centres_that_cannot_be_held_out_are_refused(cases, wanted, said):
     with pytest.raises(ParamsError, match=said):
         split_cases(cases, wanted, folds=3, seed=0)

@@ -23,7 +23,7 @@ DRAWING = {"registry", "builders", "cause", "worth"}
 """Stages that draw virtual cases, and so come upon their truth. No stage that trains a served model is among them."""
 JUDGING = {"fidelity"}
 """Stages that read the truth of the registry, to hold it against published figures. None trains a model either."""
-OF_COMMANDS = {"record", "monitor", "service"}
+OF_COMMANDS = {"record", "monitor", "service", "study"}
 """Sections of `params.yaml` that no stage reads."""
 STAGE_OF = {"cause_evidence": "cause"}
 """The stage of a section that is not named for it."""
@@ -137,8 +137,7 @@ def parameter(name: str) -> Any:
 @pytest.mark.parametrize("stage", DVC)
 def test_every_parameter_of_a_stage_is_in_params_yaml(stage):
     for name in entries(stage, "params"):
-        for outcome in PARAMS["train"]["outcomes"] if "${item.outcome}" in name else [""]:
-            parameter(name.replace("${item.outcome}", outcome))
+        parameter(name)
 
 
 def test_every_section_of_params_yaml_belongs_to_its_stage():
@@ -151,7 +150,7 @@ def test_every_section_of_params_yaml_belongs_to_its_stage():
 def attributes_of_params(stage: str) -> set[str]:
     """Sections, and keys of sections, that the stage's module reads from its parameters."""
     text = source(f"pipeline.stages.{stage}").read_text(encoding="utf-8")
-    return set(re.findall(r"\bparams\.([a-z_]+)", text)) & set(PARAMS)
+    return set(re.findall(r"\bparams\.([a-z_]+)", text)) & set(PARAMS) - {"study"}
 
 
 @pytest.mark.parametrize("stage", DVC)
@@ -234,6 +233,12 @@ def test_no_answer_of_a_database_comes_from_the_cache_of_runs():
     assert {"data/ingest/source.json": {"persist": True}} in DVC["ingest"]["outs"]
 
 
-def test_outcomes_are_a_matrix_of_the_train_stage():
-    assert DVC["train"]["matrix"]["outcome"] == "${train.outcomes}"
-    assert "data/train/${item.outcome}" in outputs("train")
+def test_no_stage_is_a_matrix_over_outcomes_which_hang_on_the_study():
+    """DVC fills a matrix from params.yaml alone, and a study's outcomes stand in its own file."""
+    assert not any("matrix" in DVC[stage] or "foreach" in DVC[stage] for stage in DVC)
+    assert {"data/train", "data/validate"} <= {*outputs("train"), *outputs("validate")}
+
+
+@pytest.mark.parametrize("stage", DEFAULT)
+def test_every_stage_depends_on_the_folder_of_the_study(stage):
+    assert "studies/${study}" in entries(stage, "deps")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from features.knowledge_tables import knowledge_table
-from pipeline.reporting.about_study import DEMOGRAPHIC
+from pipeline.study import Words
 from pipeline.reporting.flow_diagram import Branch, branches, flow_diagram
 from pipeline.reporting.missing import known_by_centre, missing_by_form
 from pipeline.reporting.performance_tables import (
@@ -49,7 +49,7 @@ def test_table_one_describes_each_kind_of_variable(draw_cases):
 
 
 def test_every_demographic_input_is_a_candidate_predictor_by_that_name():
-    assert set(DEMOGRAPHIC) <= set(knowledge_table("predictors")["predictor"])
+    assert set(Words().demographic) <= set(knowledge_table("predictors")["predictor"])
 
 
 def test_a_variable_that_a_study_does_not_have_is_left_out(draw_cases):
@@ -144,7 +144,7 @@ FLOW = pd.DataFrame(
 
 
 def test_the_flow_shows_its_counts_and_escapes_its_words():
-    found = [Branch(name="development", cases=900, centres=2, years=(2017, 2019), known=700, with_outcome=210)]
+    found = [Branch(name="development", cases=900, centres=2, years=("2017", "2019"), known=700, with_outcome=210)]
     drawn = flow_diagram(FLOW, found, "failure_12m")
     for words in ("1,010 cases recorded", "10 excluded", "1,000 cases in the cohort", "900 development",
                   "2 centres, 2017 to 2019", "700 known", "210 with it (30 %)", "200 not known",
@@ -155,7 +155,7 @@ def test_the_flow_shows_its_counts_and_escapes_its_words():
 
 
 def test_the_flow_of_a_study_without_sets_or_outcomes_is_drawn():
-    nobody = Branch(name="temporal", cases=5, centres=1, years=(2020, 2020), known=0, with_outcome=0)
+    nobody = Branch(name="temporal", cases=5, centres=1, years=("2020", "2020"), known=0, with_outcome=0)
     assert "0 with it (none)" in flow_diagram(FLOW, [nobody], "failure_12m")
     assert "1 centre, 2020<" in flow_diagram(FLOW, [nobody], "failure_12m")
     assert "excluded" not in flow_diagram(FLOW.assign(excluded=0), [], "failure_12m")
@@ -166,9 +166,10 @@ def test_branches_count_what_is_known_of_each_set():
     cases = pd.DataFrame(
         {"centre_id": ["A", "A", "B"], "index_date": pd.to_datetime(["2019-05-01", "2020-05-01", "2020-05-01"])}
     )
-    found = branches(cases, pd.Series(["development", "development", "withheld"]), pd.Series([1.0, np.nan, 0.0]))
+    found = branches(cases, pd.Series(["development", "development", "withheld"]), pd.Series([1.0, np.nan, 0.0]),
+                     pd.Series(True, index=cases.index), lambda days: (str(days.dt.year.min()), str(days.dt.year.max())))  # fmt: skip
     assert [branch.name for branch in found] == ["development", "withheld"]
-    assert (found[0].cases, found[0].known, found[0].with_outcome, found[0].years) == (2, 1, 1, (2019, 2020))
+    assert (found[0].cases, found[0].known, found[0].with_outcome, found[0].years) == (2, 1, 1, ("2019", "2020"))
 
 
 def estimate(value, lower=None, upper=None, reason=None):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from features.errors import StaleInputError
 from pipeline import stage
+from pipeline.study import Study
 
 
 @pytest.fixture
@@ -15,7 +18,7 @@ def workspace(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text("{}")
     (tmp_path / "input.txt").write_text("old")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "load_params", dict)
+    monkeypatch.setattr(stage, "load_params", lambda: SimpleNamespace(study=Study()))
     return tmp_path
 
 
