@@ -18,6 +18,7 @@ from features.record import Problem, required_columns
 from pipeline.files import read_records
 from pipeline.intake import FIRST_ROW, checked_text
 from pipeline.mapping import ColumnRule, mapped, read_mapping
+from pipeline.mapping_hints import hint, scale_problems
 from pipeline.study import MAPPING, Source, Study
 
 
@@ -95,6 +96,7 @@ def study_cases(study: Study, *, today: dt.date) -> StudyCases:
         if wrong:
             continue
         cases, found = checked_text(mapped(file.text, own, file.stem), "adjudication", today=today, required=())
+        found += scale_problems(cases, FIRST_ROW)
         problems += [in_file(problem, file, own) for problem in found]
         tables.append(cases)
     cases = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -166,7 +168,8 @@ def in_file(problem: Problem, file: SourceFile, rules: Sequence[ColumnRule]) -> 
     column = f"{rule.column} ({problem.column})" if rule and rule.column else problem.column
     to_do = problem.to_do
     if rule:
-        to_do = f"{to_do} Its line in {MAPPING} is {rule.lines[0]}."
+        said = hint(problem, rule, file.text[rule.column]) if rule.column else ""
+        to_do = " ".join(filter(None, [to_do, said, f"Its line in {MAPPING} is {rule.lines[0]}."]))
     return dataclasses.replace(problem, column=f"{file.path.name}: {column}", to_do=to_do)
 
 
