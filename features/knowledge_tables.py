@@ -75,7 +75,7 @@ def use_study(folder: Path | None) -> None:
 
 
 def study_tables(folder: Path) -> dict[str, Path]:
-    """The tables of its record that a study's folder brings, by name; none where its record is the one described here."""
+    """The tables of its record that a study's folder brings, by name; none where it has the record described here."""
     paths = {name: (folder / f"{name}.csv").resolve() for name in (*OF_THE_RECORD, *OPTIONAL)}
     return {name: path for name, path in paths.items() if path.is_file()}
 

@@ -45,7 +45,8 @@ def forest(found: Mapping[str, Any], title: str, how: str | None = None, unit: s
     """Slope, intercept and AUROC side by side: a row a centre, then the mean and the prediction interval.
 
     `found` is one learner's part of `models.validation.internal_external`. Squares grow with what a centre
-    contributes; `unit` is what a row is; a whisker that leaves the panel ends in an arrow; below stands why something has no figure.
+    contributes; a whisker that leaves the panel ends in an arrow; below stands why something has no figure. `unit`
+    is what a row is.
     """
     rows, notes = len(found["centres"]) + 2.4, _notes(found, unit)
     height = ABOVE + BELOW + INCHES_PER_ROW * (rows + 0.6) + INCHES_PER_NOTE * len(notes)

@@ -61,13 +61,20 @@ class Screener:
                 "The models were made with different choices of the builders (derive in params.yaml), so they would "
                 "see different sources of the same pain. Train all outcomes with the same ones."
             )
+        if predictors[0].builder_params is None:
+            raise BundleError(
+                "The models are of a study to whose record no builder applies; page and service ask the lumbar record. "
+                "Use `backcast score` or MLflow's own service for them."
+            )
         self.predictors = tuple(predictors)
         self.uris = tuple(uris)
         self.provenance = "virtual" if any(p.bundle.provenance == "virtual" for p in predictors) else "registry"
 
     @property
     def builder_params(self) -> BuilderParams:
-        return self.predictors[0].builder_params
+        params = self.predictors[0].builder_params
+        assert params is not None, "refused when it was made"
+        return params
 
     def answers(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         """One answer for each record.

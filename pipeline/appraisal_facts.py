@@ -102,9 +102,7 @@ def facts_of(files: Files, found: Appraised, params: Params, outcome: str) -> Fa
         kinds=list(dict.fromkeys(rules["kind"])),
         rules=rules["rule"].add(rules["instrument"]).nunique(),
         statuses=list(dict.fromkeys(rules["status"])),
-        baselines=[
-            str(rule.baseline) for rule in rules.itertuples() if rule.kind in CHANGES
-        ],
+        baselines=[str(rule.baseline) for rule in rules.itertuples() if rule.kind in CHANGES],
         horizon_months=horizon_months(outcome),
         answered_on_time=answered_on_time(files.record, horizon_months(outcome), "event" in set(rules["kind"])),
         unknown_share=unknown_share(unknown, files.split["set"]),
@@ -115,7 +113,9 @@ def facts_of(files: Files, found: Appraised, params: Params, outcome: str) -> Fa
         verdict=found.verdict,
         permuted=found.permuted,
         shared_patients=shared_patients(files.split),
-        test_sets={name: test_set(files, found.capacity, name, params, outcome) for name in sets_with_cases(files.split["set"])},
+        test_sets={
+            name: test_set(files, found.capacity, name, params, outcome) for name in sets_with_cases(files.split["set"])
+        },
         thresholds=params.evaluate.thresholds,
     )
 

@@ -36,7 +36,7 @@ def register_causes(client: tracking.Client, params: Params) -> None:
     """Register what this checkout knows of causes, unless it is, and let it be champion."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
-        sha256 = write_cause_model(params.cause, params.derive, folder)
+        sha256 = write_cause_model(params.cause, params.applied_builders, folder)
         current = tracking.champion(client, tracking.CAUSE)
         known = tracking.registered_version(client, tracking.CAUSE, sha256)
         if known and current and known.version == current.version:

@@ -46,22 +46,36 @@ FIT_FOR: dict[str, Known] = {"prediction": "preoperative", "workup": "follow_up"
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="backcast")
-def cli() -> None:
+@click.option("--study", metavar="NAME", help="The study to work on.  [default: as in params.yaml]")
+def cli(study: str | None) -> None:
     """Forecast which planned lumbar operations will fail, and say why.
 
     Models are made by `make repro`. A model of the virtual registry is not for patients.
     """
+    from pipeline.study import work_on
+
+    work_on(study)
 
 
 @cli.command()
-@CASES
+@click.argument("cases", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--for", "moment", type=click.Choice(list(FIT_FOR)), default="prediction", show_default=True,
     help="A prediction sees what is known before the operation, a work-up what is found after it; training needs all.",
 )  # fmt: skip
+@click.option(
+    "--out", "problems_file", type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV for every problem of a study's records, with all its rows.",
+)  # fmt: skip
 @reading_options
-def check(cases: Path, moment: str, **reading: Unpack[Reading]) -> None:
-    """Is this file fit for the pipeline? Every problem at once."""
+def check(cases: Path | None, moment: str, problems_file: Path | None, **reading: Unpack[Reading]) -> None:
+    """Is this file fit for the pipeline? Every problem at once. Without a file: is the study that is worked on?"""
+    if cases is None:
+        from pipeline.study import at_hand
+        from pipeline.study_check import checked_study
+
+        click.echo(checked_study(at_hand(), problems_file))
+        return
     from features.record import refuse_problems
     from pipeline.intake import checked_records, named_file
 
@@ -181,6 +195,23 @@ def workup(
             click.echo(line)
     if pages:
         click.echo(write_pages(cases, pages, model, **reading))
+
+
+@cli.group("study")
+def study_group() -> None:
+    """Studies: folders that say where records come from and what they mean."""
+
+
+@study_group.command("new")
+@click.argument("name")
+@CASES
+@reading_options
+def study_new(name: str, cases: Path, **reading: Unpack[Reading]) -> None:
+    """A commented skeleton of a study from a CSV; what is guessed is marked so, and no patient is quoted."""
+    from pipeline.study_new import new_study
+
+    folder = new_study(name, cases, **reading)
+    click.echo(f"{folder}: look at every GUESS, then `backcast --study {name} check`. See docs/studies.md.")
 
 
 @cli.command()

@@ -190,13 +190,15 @@ def _sections() -> list[Section]:
             "Outcomes",
             ("outcomes",),
             "What counts as having failed. One outcome has one kind of rule, and none is ever imputed.",
-            lambda numbers: _plain_table("outcomes", numbers, without=("instrument", "baseline", "reported", "rule", "cutoff")),
+            lambda numbers: _plain_table(
+                "outcomes", numbers, without=("instrument", "baseline", "reported", "rule", "cutoff")
+            ),
         ),
         Section(
             "Who is in a study",
             ("criteria",),
-            "Criteria in their order; a case is excluded by the first that it does not meet. A value in words is that of "
-            "a parameter of `cohort`. A study with a record of its own brings criteria of its own.",
+            "Criteria in their order; a case is excluded by the first that it does not meet. A value in words is "
+            "that of a parameter of `cohort`. A study with a record of its own brings criteria of its own.",
             lambda numbers: _plain_table("criteria", numbers, without=("criterion",)),
         ),
         Section(

@@ -87,8 +87,12 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             reader = csv.DictReader(file)
             header = tuple(reader.fieldnames or ())
             if header != COLUMNS:
-                raise KnowledgeError(f"{path}: line 1 must be {','.join(COLUMNS)}, and is {','.join(header) or 'empty'}.")
-            rows = [(reader.line_num, {key: (value or "").strip() for key, value in row.items() if key}) for row in reader]
+                raise KnowledgeError(
+                    f"{path}: line 1 must be {','.join(COLUMNS)}, and is {','.join(header) or 'empty'}."
+                )
+            rows = [
+                (reader.line_num, {key: (value or "").strip() for key, value in row.items() if key}) for row in reader
+            ]
     except OSError as error:
         raise KnowledgeError(f"{path} cannot be read: {error.strerror}. A study with a source needs it.") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -201,7 +205,9 @@ def _repeated(rules: Sequence[ColumnRule], groups: list[str]) -> list[str]:
                 continue
             if rule.variable in owner:
                 first = owner[rule.variable].column or "no column"
-                found.append(f"{_at(rule)}: {rule.variable} comes from {first} and from {rule.column} in the files {group}")
+                found.append(
+                    f"{_at(rule)}: {rule.variable} comes from {first} and from {rule.column} in the files {group}"
+                )
             owner[rule.variable] = rule
         used = {rule.column for rule in rules if rule.is_of(group) and not rule.is_ignored and rule.column}
         both = sorted({rule.column for rule in rules if rule.is_of(group) and rule.is_ignored} & used)

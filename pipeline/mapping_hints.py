@@ -14,7 +14,8 @@ from features.record import Problem
 from pipeline.mapping import ColumnRule, unit_conversions
 
 DATE_FORMATS = (
-    "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d", "%d %b %Y", "%d.%m.%y", "%m/%d/%y",
+    "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d", "%d %b %Y", "%d.%m.%y",
+    "%m/%d/%y",
 )  # fmt: skip
 """Ways to write a day that registries use."""
 LEAST_ROWS = 10
@@ -25,8 +26,8 @@ SCALES = ((10.0, 100.0, "ten_to_hundred"), (1.0, 100.0, "share_to_percent"))
 
 
 def hint(problem: Problem, rule: ColumnRule, raw: pd.Series) -> str:
-    """A sentence on what the mapping may have wrong, from the values as they stand in the file; empty where nothing fits."""
-    variable = load_dictionary()[problem.column] if problem.column in load_dictionary() else None
+    """A sentence on what the mapping may have wrong, from the values as they stand in the file; empty if nothing fits."""
+    variable = load_dictionary().by_name.get(problem.column)
     if variable is None:
         return ""
     if problem.rule == "not_a_date":

@@ -140,7 +140,7 @@ def by_question(found: Sequence[Named], params: Params, scratch: Path) -> tuple[
     if len(of_causes) > 1:
         raise BundleError(f"One model of causes can be served; named are {', '.join(uri for uri, _ in of_causes)}.")
     if not of_causes:
-        write_cause_model(params.cause, params.derive, scratch / "causes")
+        write_cause_model(params.cause, params.applied_builders, scratch / "causes")
         of_causes = [(OWN_KNOWLEDGE, scratch / "causes")]
     return tuple(named for named in found if named not in of_causes), of_causes[0]
 

@@ -194,7 +194,11 @@ class ValidateParams:
     """Into how many clusters whole centres are drawn, which are then left out one by one; 0 leaves out each centre."""
 
     def __post_init__(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {"seed": (0, math.inf), "resamples": (2, 10_000), "clusters": (0, 1000)}
+        ranges: dict[str, tuple[float, float]] = {
+            "seed": (0, math.inf),
+            "resamples": (2, 10_000),
+            "clusters": (0, 1000),
+        }
         problems = _out_of_range("validate", self, ranges)
         problems += _unknown("validate.optimism_outcomes", self.optimism_outcomes, outcome_names())
         _refuse(problems)
@@ -451,19 +455,26 @@ class Params:
     service: ServiceParams
     monitor: MonitorParams
     worth: WorthParams
-    study: Study = Study()
+    study: Study = field(default_factory=Study)
     """Which study the choices are of; made from its folder, never written here."""
 
+    @property
+    def applied_builders(self) -> BuilderParams:
+        """The choices of the clinical builders, for what cannot do without them."""
+        if self.derive is None:
+            raise ParamsError(f"No clinical builder applies to study {self.study.name} (builders in its study.yaml).")
+        return self.derive
 
-def load_params(path: Path = paths.PARAMS) -> Params:
-    """The whole of `params.yaml`, checked.
+
+def load_params(path: Path = paths.PARAMS, study: str | None = None) -> Params:
+    """The whole of `params.yaml`, checked; of another study than the one that it names, where `study` names one.
 
     Raises
     ------
     ParamsError
         With every problem of the file.
     """
-    raw, study = _of_study(read_yaml(path))
+    raw, its_study = _of_study(read_yaml(path), study)
     problems: list[str] = []
     params: Params | None = made(Params, raw, "", problems)
     if params is not None and not problems:
@@ -483,19 +494,23 @@ def load_params(path: Path = paths.PARAMS) -> Params:
             if params.registry.seed in drawing.seeds
         ]
     if problems or params is None:
-        files = f"{path} with {study.folder / PARAMS_OF_STUDY}" if (study.folder / PARAMS_OF_STUDY).exists() else path
+        files = (
+            f"{path} with {its_study.folder / PARAMS_OF_STUDY}"
+            if (its_study.folder / PARAMS_OF_STUDY).exists()
+            else path
+        )
         raise ParamsError(f"{files}: " + "; ".join(problems) + ".")
-    return dataclasses.replace(params, study=study, derive=params.derive if study.builders else None)
+    return dataclasses.replace(params, study=its_study, derive=params.derive if its_study.builders else None)
 
 
-def _of_study(raw: Any) -> tuple[Any, Study]:
+def _of_study(raw: Any, named: str | None) -> tuple[Any, Study]:
     """The choices of the study at hand, which its own file has in place of those of the root, and the study.
 
     From here on the process works on that study: its tables are the tables.
     """
     if not isinstance(raw, dict):
         return raw, read_study(DEFAULT_STUDY)
-    study = read_study(raw.get("study", DEFAULT_STUDY))
+    study = read_study(named or raw.get("study", DEFAULT_STUDY))
     use_study(study.folder)
     own = study.folder / PARAMS_OF_STUDY
     sections = {key: value for key, value in raw.items() if key != "study"}

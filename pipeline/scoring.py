@@ -15,7 +15,7 @@ from typing import Unpack
 import pandas as pd
 from tqdm import tqdm
 
-from features.builders import Sources, build_features, sources_of_pain
+from features.builders import BuilderParams, Sources, build_features, sources_of_pain
 from features.errors import BundleError, CaseNotFoundError, TrackingError
 from features.findings import Findings
 from features.outcomes import outcome_names
@@ -230,9 +230,16 @@ def explain_case(path: Path, case_id: str, out: Path, names: Sequence[str], **re
                 "\n".join([*risk_lines(predictor, explained, case_id), _drawn(model, explained, one, out)])
             )
             cautions += caution_lines(predictor, explained.risks.loc[case_id])
-        sources = sources_of_pain(Findings(one), models[0].predictor.builder_params)
-    told = f"{clinical_paragraph(sources)}\n  picture: {_sources_drawn(sources, case_id, out)}"
-    return [*paragraphs, told, "\n".join([*dict.fromkeys(cautions), NOT_A_VERDICT])]
+        told = _told_sources(one, models[0].predictor.builder_params, out)
+    return [*paragraphs, *told, "\n".join([*dict.fromkeys(cautions), NOT_A_VERDICT])]
+
+
+def _told_sources(one: pd.DataFrame, params: BuilderParams | None, out: Path) -> list[str]:
+    """The sources of a case's pain in a paragraph, with their picture; nothing where no builder applies."""
+    if params is None:
+        return []
+    sources = sources_of_pain(Findings(one), params)
+    return [f"{clinical_paragraph(sources)}\n  picture: {_sources_drawn(sources, str(one.index[0]), out)}"]
 
 
 def file_name(case_id: str) -> str:

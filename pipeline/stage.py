@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
     most = 2 if arguments[:1] and arguments[0] in OF_AN_OUTCOME else 1
     if not 1 <= len(arguments) <= most or arguments[0] not in STAGES + EXPERIMENTS:
         print(
-            f"usage: pipeline/run_stage STAGE, or for {' and '.join(OF_AN_OUTCOME)} pipeline/run_stage STAGE [OUTCOME]; "
+            f"usage: pipeline/run_stage STAGE, or for {' and '.join(OF_AN_OUTCOME)} STAGE [OUTCOME]; "
             f"stages: {', '.join(STAGES + EXPERIMENTS)}",
             file=sys.stderr,
         )

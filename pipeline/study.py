@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from features.errors import ParamsError
-from features.knowledge_tables import study_tables
+from features.knowledge_tables import study_tables, use_study
 from pipeline import paths
 from pipeline.typed_yaml import made, read_yaml
 
@@ -121,6 +121,11 @@ class Words:
     purpose: str = (
         "To ask before listing what the work-up still lacks and whether the plan reaches the source of the pain."
     )
+    not_for: str = "Outside the criteria, with a red flag, or to refuse an operation."
+    sets: str = (
+        "Sets are divided by patient: earlier cases of patients who come back into a test set, and cases whose horizon "
+        "is not complete, are withheld."
+    )
     division: str = "By patient: development, later year, other centres."
     centre: str = "centre"
     centres: str = "centres"
@@ -162,6 +167,23 @@ class Study:
     @property
     def name(self) -> str:
         return self.folder.name
+
+
+_at_hand = [DEFAULT_STUDY]
+
+
+def at_hand() -> str:
+    """The name of the study that this process works on."""
+    return _at_hand[0]
+
+
+def work_on(named: str | None) -> None:
+    """Let this process work on a study: the one that is named, else that of `params.yaml`, else the default one."""
+    if named is None:
+        raw = read_yaml(paths.PARAMS) if paths.PARAMS.is_file() else {}
+        named = raw.get("study", DEFAULT_STUDY) if isinstance(raw, dict) else DEFAULT_STUDY
+    use_study(read_study(named).folder)
+    _at_hand[0] = named
 
 
 def study_names() -> list[str]:

@@ -155,7 +155,9 @@ def header_problems(file: SourceFile, rules: Sequence[ColumnRule]) -> list[Probl
     for name in sorted(named.keys() - there):
         line = named[name].lines[0]
         to_do = f"Correct line {line} of {MAPPING}, or the file."
-        problems.append(Problem(ColumnsError, "missing_column", f"{file.path.name}: {name}", "is not in the file", to_do))
+        problems.append(
+            Problem(ColumnsError, "missing_column", f"{file.path.name}: {name}", "is not in the file", to_do)
+        )
     for name in sorted(there - named.keys()):
         what, to_do = f"is a column of which {MAPPING} says nothing", "Say which variable it is, or ignored and why."
         problems.append(Problem(ColumnsError, "unmapped_column", f"{file.path.name}: {name}", what, to_do))

@@ -37,7 +37,9 @@ class Tested:
     def asked(self, outcome: str) -> Tested:
         """The cases that the outcome is one of."""
         rows = is_asked(self.cases, outcome).to_numpy()
-        return self if rows.all() else Tested(self.cases[rows], self.features[rows], self.sets[rows], self.patients[rows])
+        return (
+            self if rows.all() else Tested(self.cases[rows], self.features[rows], self.sets[rows], self.patients[rows])
+        )
 
 
 def tested_cases() -> Tested:

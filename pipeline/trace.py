@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from features.builders import sources_of_pain
 from features.cohort import criteria
+from features.dictionary import load_dictionary
 from features.errors import CaseNotFoundError
 from features.findings import Findings
+from features.knowledge_tables import has_own_record
 from features.outcomes import outcome_labels
 from features.red_flags import red_flag_names
 from models.fitted import sigmoid
@@ -51,7 +54,8 @@ def trace_lines(case_id: str) -> list[str]:
         raise CaseNotFoundError(f"{paths.INGESTED_CASES} has no such case_id among its {len(ingested)} cases.")
     case = ingested.loc[[case_id]]
     lines = [_line("registry", place_in_source(ingested.index.get_loc(case_id)))]
-    lines.append(_line("ingest", "; ".join(f"{name} {_shown(case[name].iloc[0])}" for name in SHOWN if name in case)))
+    recorded = [f"{name} {_shown(case[name].iloc[0])}" for name in _shown_variables() if name in case]
+    lines.append(_line("ingest", "; ".join(recorded)))
     cohort = read_cases(paths.COHORT_CASES)
     if case_id not in cohort.index:
         return [*lines, _line("cohort", f"excluded ({_exclusion(case, params)})")]
@@ -59,9 +63,9 @@ def trace_lines(case_id: str) -> list[str]:
     words = {1.0: "yes", 0.0: "no"}
     known = "; ".join(f"{name} {words.get(value, 'not known')}" for name, value in labels.items())
     lines.append(_line("cohort", f"included; {known}"))
-    lines += [
-        _line("derive", text) for text in source_lines(sources_of_pain(Findings(cohort.loc[[case_id]]), params.derive))
-    ]
+    if params.derive:
+        sources = sources_of_pain(Findings(cohort.loc[[case_id]]), params.derive)
+        lines += [_line("derive", text) for text in source_lines(sources)]
     place = read_cases(paths.SPLIT).loc[case_id]
     fold = f", fold {place['fold']}" if place["set"] == "development" else ""
     lines.append(_line("split", f"{place['set']}{fold}"))
@@ -82,6 +86,12 @@ def place_in_source(place: int) -> str:
             return f"{word} {place + file['first_row']} of {name}"
         place -= file["cases"]
     raise AssertionError(f"{paths.SOURCE} counts fewer cases than were ingested")
+
+
+def _shown_variables() -> Sequence[str]:
+    """A few of the default record; the essential ones of a study's own."""
+    own = [variable.name for variable in load_dictionary().essential if not variable.identifies]
+    return own if has_own_record() else SHOWN
 
 
 def _line(stage: str, text: str) -> str:

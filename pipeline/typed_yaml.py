@@ -112,5 +112,3 @@ def _fits(kind: Any, raw: Any) -> bool:
 def _wrong_type(kind: Any, raw: Any, where: str, problems: list[str]) -> None:
     name = getattr(kind, "__name__", str(kind)) if typing.get_origin(kind) is None else str(kind)
     problems.append(f"{where} must be {name.replace('typing.', '')}, got {raw!r}")
-
-

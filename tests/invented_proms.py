@@ -1,6 +1,6 @@
 """Invented packs in the layout of NHS Digital's record-level PROMs: nobody is described.
 
-    python -m tests.invented_proms FOLDER [OPERATIONS]
+python -m tests.invented_proms FOLDER [OPERATIONS]
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PROVIDERS = 12
 
 
 def pack(joint: str, year: str, operations: int, rng: np.random.Generator) -> pd.DataFrame:
-    """One pack as text: a few revisions, suppressed ages, missing codes, and outcomes that what came before explains a little."""
+    """One pack as text: some revisions, suppressed ages, missing codes; what came before explains a little of what became."""
     n = operations
     burden, spirits = rng.normal(size=n), rng.normal(size=n)
     items = {name: np.clip(np.round(1.6 - 0.7 * burden + rng.normal(0, 0.8, n)), 0, 4) for name in ITEMS[joint]}
@@ -65,7 +65,11 @@ def pack(joint: str, year: str, operations: int, rng: np.random.Generator) -> pd
     columns["Pre-Op Q EQ5D Index Profile"] = 22222
     index = np.clip(0.5 - 0.2 * burden - 0.08 * spirits + rng.normal(0, 0.15, n), -0.59, 1).round(3)
     columns["Pre-Op Q EQ5D Index"] = np.where(rng.random(n) < 0.05, "", index.astype(str))
-    columns |= {f"Post-Op Q {name}": rng.choice([1, 2, 9], n) for name in BEFORE if name not in ("Symptom Period", "Previous Surgery")}
+    columns |= {
+        f"Post-Op Q {name}": rng.choice([1, 2, 9], n)
+        for name in BEFORE
+        if name not in ("Symptom Period", "Previous Surgery")
+    }
     columns |= {f"Post-Op Q {name}": rng.integers(1, 4, n) for name in EQ5D}
     columns |= {f"Post-Op Q {name}": rng.choice([1, 2, 9], n, p=[0.1, 0.88, 0.02]) for name in AFTER}
     columns["Post-Op Q Sucess"] = np.where(rng.random(n) < 0.02, 9, success.astype(int))

@@ -164,7 +164,7 @@ def monitor(named: Path | None, out: Path, reference: Path | None) -> str:
     path = store_of(named, params)
     named_reference = monitoring.read_reference(reference) if reference else None
     with open_record(path) as reader:
-        answers, workups = monitoring.answers_of(reader, params.derive), workups_of(reader)
+        answers, workups = monitoring.answers_of(reader, params.applied_builders), workups_of(reader)
     against = named_reference or monitoring.development_reference(answers, Path(params.service.models))
     found = monitoring.monitored(answers, against, params.monitor)
     written = monitoring.write_monitored(found, out, params.monitor)

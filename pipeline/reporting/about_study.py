@@ -106,7 +106,10 @@ def outcome_counts(study: Study, sets: list[str]) -> list[dict[str, Any]]:
 def missing(study: Study, folder: Path) -> Content:
     asked = study.asked(study.primary)
     y = study.labels.loc[asked, study.primary]
-    groups = {"known": y.notna().reindex(asked.index, fill_value=False), "unknown": asked & study.labels[study.primary].isna()}
+    groups = {
+        "known": y.notna().reindex(asked.index, fill_value=False),
+        "unknown": asked & study.labels[study.primary].isna(),
+    }
     rows = table_one(study.cases, groups, [("known", "unknown")])
     sets = [name for name in SETS if (study.sets == name).any()]
     used = {p["name"] for p in study.heads[study.primary]["predictors"]}

@@ -80,7 +80,11 @@ def answered(
         wanted = expanded(artefacts, chosen)
         wanting = [reference for reference in wanted if not holds(reference, root)]
         status = REACH[row["reach"]] if not wanting else AUTHOR_NEEDED
-        says = row["says"].format(**(words or vars(Words()))) if not wanting else f"Not made in this study: {_first_of(wanting)}"
+        says = (
+            row["says"].format(**(words or vars(Words())))
+            if not wanting
+            else f"Not made in this study: {_first_of(wanting)}"
+        )
         rows.append(
             {
                 "item": row["item"],

@@ -40,7 +40,7 @@ class Branch:
 def branches(
     cases: pd.DataFrame, sets: pd.Series, y: pd.Series, asked: pd.Series, years: Callable[[pd.Series], tuple[str, str]]
 ) -> list[Branch]:
-    """Development, each test set, and what was withheld, as far as there are any; `years` are the first and the last."""
+    """Development, each test set, and what was withheld, as far as there are any; `years` gives the first and last."""
     found = []
     for name in (*SETS, "withheld"):
         own = (sets == name).to_numpy()

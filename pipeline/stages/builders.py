@@ -104,8 +104,8 @@ def judged(cases: pd.DataFrame, truth: pd.DataFrame, params: Params) -> Judged:
     return Judged(
         cases=cases,
         truth=truth,
-        features=build_features(cases, params.derive),
-        sources=sources_of_pain(findings, params.derive),
+        features=build_features(cases, params.applied_builders),
+        sources=sources_of_pain(findings, params.applied_builders),
         rival=evidence.largest_planned_lesion(findings),
     )
 
@@ -253,7 +253,7 @@ def twin_figures(pairs: Twins, params: Params) -> dict[str, Any]:
 def attainable_risks(taught: RegistryParams, tested: Judged, params: Params) -> dict[str, dict[float, Floats]]:
     """What a learner taught by draws of the generator says of the tested cases: of the plan, and of each mimic."""
     cases, truth = draw_decisions(taught)
-    known = observed(cases, build_features(cases, params.derive))
+    known = observed(cases, build_features(cases, params.applied_builders))
     new = observed(tested.cases, tested.features)
     plan = Question(
         plan_view(known, DRAWING_GRIDS), truth["is_source_in_plan"].to_numpy(), plan_view(new, DRAWING_GRIDS)

@@ -133,7 +133,7 @@ def study_cases(params: Params) -> Study:
 def worked_up(cases: pd.DataFrame, right: Places, is_cause: Floats, patients: np.ndarray, params: Params) -> WorkedUp:
     """Cases as they are known by the work-up, and nothing of what was adjudicated later."""
     known = [v.name for v in load_dictionary().known_by("follow_up") if v.name in cases.columns]
-    return WorkedUp(cases[known], right, is_cause, patients, params.cause, params.derive)
+    return WorkedUp(cases[known], right, is_cause, patients, params.cause, params.applied_builders)
 
 
 def drawn_cases(params: Params) -> Drawn:

@@ -65,7 +65,10 @@ def run(params: Params) -> None:
 
 
 def blanked_risks(
-    tested: Tested, found: tuple[Level, ...], predictors: Mapping[str, RiskPredictor], builder_params: BuilderParams
+    tested: Tested,
+    found: tuple[Level, ...],
+    predictors: Mapping[str, RiskPredictor],
+    builder_params: BuilderParams | None,
 ) -> dict[Level, dict[str, Floats]]:
     """The risk of every test case, (n,), at each level and for each outcome."""
 

@@ -114,7 +114,9 @@ def comparators_apart(predictions: pd.DataFrame, trained: Sequence[str]) -> list
 
 def with_weights(predictions: pd.DataFrame, outcome: str, cohort: Cohort) -> pd.DataFrame:
     """The predictions with the `patient_id` of each case and its `weight`: 1, unless the outcome is censored."""
-    weights = pd.concat([observed_weights(outcome, cohort, test_set) for test_set in sets_with_cases(cohort.split["set"])])
+    weights = pd.concat(
+        [observed_weights(outcome, cohort, test_set) for test_set in sets_with_cases(cohort.split["set"])]
+    )
     return predictions.assign(
         patient_id=predictions["case_id"].map(cohort.split["patient_id"]),
         weight=predictions["case_id"].map(weights),

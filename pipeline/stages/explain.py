@@ -76,7 +76,7 @@ def draw_cases(predictor: RiskPredictor, explained: Explained, cases: pd.DataFra
         title = f"{predictor.bundle.outcome}: a case at the {place:.0%} point of the risks, risk {risk:.0%}"
         figure = case_waterfall(predictor, explained, cases if is_virtual else None, case_id, title)
         save(figure, folder / f"waterfall_{number}.png")
-        if is_virtual:
+        if is_virtual and predictor.builder_params:
             sources = sources_of_pain(Findings(cases.loc[[case_id]]), predictor.builder_params)
             write_text(case_figure(sources, 0, "Pain expected and reported"), folder / f"sources_{number}.svg")
             write_text(clinical_paragraph(sources) + "\n", folder / f"sources_{number}.txt")

@@ -20,8 +20,9 @@ def run(params: Params) -> None:
     study = Study(params)
     sections = made_sections(study, folder)
     titles = {section.key: section.title for section in sections if section.content is not None}
-    page = rendered("report.html.j2", provenance=study.provenance, sections=sections, known_sections=titles,
-        words=study.words)
+    page = rendered(
+        "report.html.j2", provenance=study.provenance, sections=sections, known_sections=titles, words=study.words
+    )
     write_text(page, paths.REPORT)
     card = rendered("model_card.html.j2", provenance=study.provenance, words=study.words, **model_card(study))
     write_text(card, paths.MODEL_CARD)

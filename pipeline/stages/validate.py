@@ -44,7 +44,9 @@ def run_outcome(params: Params, outcome: str) -> None:
     cases = read_cases(paths.COHORT_CASES)
     can = carried(outcome)
     data = development(cases, outcome, can.predictors)
-    cases = cases.assign(centre_id=left_out_together(cases["centre_id"], params.validate.clusters, params.validate.seed))
+    cases = cases.assign(
+        centre_id=left_out_together(cases["centre_id"], params.validate.clusters, params.validate.seed)
+    )
     centres = cases["centre_id"].reindex(data.X.index).to_numpy(dtype=str)
     left_out = leave_one_centre_out(
         data,

@@ -170,7 +170,10 @@ def test_reoperated_cases_are_as_many_under_the_weights_as_they_are(cohort):
     labels = cohort.labels.assign(**{REPORTED: cohort.labels[REPORTED].mask(reoperated, 1.0)})
     failed = OutcomeParams(baseline_floor=10.0, reoperation="failed")
     params = SimpleNamespace(
-        cohort=SimpleNamespace(outcomes={REPORTED: failed}), train=PARAMS.train, evaluate=PARAMS.evaluate, validate=PARAMS.validate
+        cohort=SimpleNamespace(outcomes={REPORTED: failed}),
+        train=PARAMS.train,
+        evaluate=PARAMS.evaluate,
+        validate=PARAMS.validate,
     )
     spoilt = cohort._replace(record=record, labels=labels)
     weights, response = evaluate.response_weights(REPORTED, spoilt, "temporal", params)

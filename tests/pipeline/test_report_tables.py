@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from features.knowledge_tables import knowledge_table
-from pipeline.study import Words
 from pipeline.reporting.flow_diagram import Branch, branches, flow_diagram
 from pipeline.reporting.missing import known_by_centre, missing_by_form
 from pipeline.reporting.performance_tables import (
@@ -23,6 +22,7 @@ from pipeline.reporting.performance_tables import (
 )
 from pipeline.reporting.table_one import largest_differences, standardised_difference, table_one
 from pipeline.reporting.words import count, number, percent, with_interval
+from pipeline.study import Words
 
 
 def row_of(rows, label):
@@ -166,8 +166,8 @@ def test_branches_count_what_is_known_of_each_set():
     cases = pd.DataFrame(
         {"centre_id": ["A", "A", "B"], "index_date": pd.to_datetime(["2019-05-01", "2020-05-01", "2020-05-01"])}
     )
-    found = branches(cases, pd.Series(["development", "development", "withheld"]), pd.Series([1.0, np.nan, 0.0]),
-                     pd.Series(True, index=cases.index), lambda days: (str(days.dt.year.min()), str(days.dt.year.max())))  # fmt: skip
+    sets, y = pd.Series(["development", "development", "withheld"]), pd.Series([1.0, np.nan, 0.0])
+    found = branches(cases, sets, y, y.notna() | y.isna(), lambda days: (str(days.min().year), str(days.max().year)))
     assert [branch.name for branch in found] == ["development", "withheld"]
     assert (found[0].cases, found[0].known, found[0].with_outcome, found[0].years) == (2, 1, 1, ("2019", "2020"))
 
