@@ -26,7 +26,7 @@ SCALES = ((10.0, 100.0, "ten_to_hundred"), (1.0, 100.0, "share_to_percent"))
 
 
 def hint(problem: Problem, rule: ColumnRule, raw: pd.Series) -> str:
-    """A sentence on what the mapping may have wrong, from the values as they stand in the file; empty if nothing fits."""
+    """What the mapping may have wrong, in a sentence, from the values as they stand in the file; empty if nothing fits."""
     variable = load_dictionary().by_name.get(problem.column)
     if variable is None:
         return ""

@@ -150,5 +150,5 @@ def guessed(folder: Path) -> list[str]:
         lines = [n for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1) if GUESS in line]
         if lines:
             first = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
-            found.append(f"{path} holds {len(lines)} guesses (line {first})")
+            found.append(f"{path} holds {len(lines)} guess{'es' if len(lines) > 1 else ''} (line {first})")
     return found

@@ -24,9 +24,11 @@ from pipeline.mapping import COLUMNS
 from pipeline.mapping_hints import DATE_FORMATS, LEAST_ROWS
 from pipeline.study_check import GUESS
 
-MOST_CHOICES = 12
-"""Words or codes of a column that is still taken for a choice."""
-AFTERWARDS = re.compile(r"post|after|follow|outcome|_\d+m\b|month|satisf|success|complic|readmi|reop", re.IGNORECASE)
+MOST_GRADES, MOST_CHOICES = 7, 12
+"""Codes of a column that is still taken for a grade, and words of one that is taken for a choice."""
+AFTERWARDS = re.compile(
+    r"post|after|follow|outcome|(\b|_)\d+ ?(m|mo|months?|y|years?)\b|satisf|success|complic|readmi|reop", re.IGNORECASE
+)
 """What a column's name looks like that was filled in after the operation."""
 KEYS = (
     ("case_id", re.compile(r"^(case|record|operation|row)[ _-]?(id|no|number)?$", re.IGNORECASE)),
@@ -114,7 +116,13 @@ def looked_at(column: str, raw: pd.Series) -> Looked:
     if len(counts) <= MOST_CHOICES and len(common):
         choices = {variable_name(str(word)): str(word) for word in common.index}
         return Looked(column=column, variable=variable, type="choice", choices=choices, known=known)
-    return Looked(column=column, variable=variable, type="identifier", known=known)
+    return _text(column, values)
+
+
+def _text(column: str, values: pd.Series) -> Looked:
+    """A column of words of many kinds: a key if its name says so, else left out, since it may name a person."""
+    what = "an identifier" if values.is_unique else "free text"
+    return Looked(column=column, variable="ignored", type="identifier", note=f"{GUESS}: {what}; map it if it is more")
 
 
 def variable_name(column: str) -> str:
@@ -153,11 +161,11 @@ def _of_numbers(
     distinct = sorted(set(numbers.tolist()))
     if set(distinct) <= {0.0, 1.0}:
         return Looked(column=column, variable=variable, type="yes_no", known=known)
-    if len(distinct) <= MOST_CHOICES and all(number.is_integer() for number in distinct) and counts.min() >= LEAST_ROWS:
+    if len(distinct) <= MOST_GRADES and all(number.is_integer() for number in distinct) and counts.min() >= LEAST_ROWS:
         choices = {f"{number:g}": f"{GUESS}: what {number:g} means" for number in distinct}
         return Looked(column=column, variable=variable, type="grade", choices=choices, known=known)
     if len(distinct) == len(numbers) and all(number.is_integer() for number in distinct) and "id" in column.lower():
-        return Looked(column=column, variable=variable, type="identifier", known=known)
+        return _text(column, values)
     lower, upper = plausible_range(numbers)
     return Looked(column=column, variable=variable, type="number", conversion=conversion, lower=lower, upper=upper,
                   known=known)  # fmt: skip
@@ -256,7 +264,7 @@ def _variable_row(one: Looked) -> list[object]:
     unit = f"{GUESS}: unit" if one.type == "number" else ""
     return [
         one.variable, one.column or one.variable, form, one.variable, one.type, unit, one.lower, one.upper, choices,
-        one.known, int(one.variable in ("case_id", "patient_id") or (one.type == "identifier" and not is_key)), int(is_key),
+        one.known, int(one.variable in ("case_id", "patient_id")), int(is_key),
         "refused" if is_key else "not recorded", "", "", "", "", "", 0,
         f"{GUESS}: known {one.known.replace('_', '-')}, {one.type}, by its name and values",
     ]  # fmt: skip
