@@ -60,8 +60,15 @@ def checked_records(
     FileFormatError, ColumnsError, ValuesError, DatabaseError
         If there is no table to be read at all.
     """
-    text = read_records(path, params)
-    problems = wrong_columns(text.columns, moment, required_columns(moment) if required is None else required)
+    wanted = required_columns(moment) if required is None else required
+    return checked_text(read_records(path, params), moment, today=today, required=wanted)
+
+
+def checked_text(
+    text: pd.DataFrame, moment: Known, *, today: dt.date, required: Collection[str]
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """The same for records that were read already, as text in the dictionary's layout."""
+    problems = wrong_columns(text.columns, moment, required)
     cases, unreadable = typed_cases(text, FIRST_ROW)
     said = {(problem.column, row) for problem in unreadable for row in problem.rows}
     found = schema_problems(cases, moment, FIRST_ROW)

@@ -218,37 +218,35 @@ def _repeated(rules: Sequence[ColumnRule], groups: list[str]) -> list[str]:
 # ---- from the source's text to the dictionary's ------------------------------------------------------
 
 
-def mapped(text: pd.DataFrame, rules: Sequence[ColumnRule], stem: str, first_row: int = 2) -> pd.DataFrame:
+def mapped(text: pd.DataFrame, rules: Sequence[ColumnRule], stem: str) -> pd.DataFrame:
     """The columns of a source as text in the dictionary's layout; what is missing is missing.
 
     Parameters
     ----------
     text : DataFrame of str
-        As read from one file; every column that the rules name is there.
+        As read from one file; every column that the rules name is there. Its index is the line of each case.
     rules : sequence of ColumnRule
         Those of its group of files.
     stem : str
         Of the file's name, for `row_number`.
-    first_row : int
-        Line of the file on which the first case stands.
 
     Notes
     -----
     A code that no rule names, and a value that no conversion can read, pass as they are: the check against the
     dictionary then names their rows.
     """
-    columns = {rule.variable: _converted(text, rule, stem, first_row) for rule in rules if not rule.is_ignored}
+    columns = {rule.variable: _converted(text, rule, stem) for rule in rules if not rule.is_ignored}
     return pd.DataFrame(columns, index=text.index)
 
 
-def _converted(text: pd.DataFrame, rule: ColumnRule, stem: str, first_row: int) -> pd.Series:
+def _converted(text: pd.DataFrame, rule: ColumnRule, stem: str) -> pd.Series:
     values = text[rule.column].str.strip() if rule.column else pd.Series(pd.NA, index=text.index, dtype="str")
     if rule.codes:
         values = values.map(lambda value: rule.codes.get(value, value), na_action="ignore").replace("", pd.NA)
     for part in filter(None, rule.conversion.split("+")):
         kind, _, detail = part.partition(":")
         if kind == "row_number":
-            values = pd.Series([f"{stem}:{line}" for line in range(first_row, first_row + len(text))], index=text.index)
+            values = pd.Series([f"{stem}:{line}" for line in text.index], index=text.index)
         elif kind in _units():
             factor, offset = _units()[kind][2:]
             values = _where_read(values, lambda numbers, f=factor, o=offset: numbers * f + o)  # type: ignore[misc]

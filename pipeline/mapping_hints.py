@@ -26,7 +26,7 @@ SCALES = ((10.0, 100.0, "ten_to_hundred"), (1.0, 100.0, "share_to_percent"))
 
 
 def hint(problem: Problem, rule: ColumnRule, raw: pd.Series) -> str:
-    """What the mapping may have wrong, in a sentence, from the values as they stand in the file; empty if nothing fits."""
+    """What the mapping may have wrong, from the values as they stand in the file, in a sentence; empty if nothing."""
     variable = load_dictionary().by_name.get(problem.column)
     if variable is None:
         return ""
@@ -84,7 +84,7 @@ def _within(numbers: np.ndarray, variable: Variable) -> bool:
     return bool(((numbers >= lower) & (numbers <= upper)).all())
 
 
-def scale_problems(cases: pd.DataFrame, first_row: int) -> list[Problem]:
+def scale_problems(cases: pd.DataFrame) -> list[Problem]:
     """Variables that never exceed a tenth of their range: recorded from 0 to 10 in place of 0 to 100."""
     problems = []
     for variable in load_dictionary().variables:
@@ -95,7 +95,7 @@ def scale_problems(cases: pd.DataFrame, first_row: int) -> list[Problem]:
         for most, reach, conversion in SCALES:
             is_suspect = variable.upper == reach and 1 < values.max() <= most and len(values) >= SUSPICIOUS_CASES
             if is_suspect:
-                rows = tuple(int(place) + first_row for place in np.flatnonzero(recorded))
+                rows = tuple(map(int, cases.index[recorded]))
                 what = f"never exceeds {most:g}, although its range is {variable.expected}"
                 to_do = f"Recorded from 0 to {most:g}? Its conversion is then {conversion}."
                 problems.append(Problem(ValuesError, "wrong_scale", variable.name, what, to_do, rows))

@@ -45,6 +45,7 @@ class Source:
     folder_variable: str = ""
     encoding: str = "utf-8"
     separator: str = ","
+    sheet: str | None = None
     missing_marks: list[str] = field(default_factory=lambda: [""])
     known_afterwards: list[str] = field(default_factory=list)
 

@@ -137,8 +137,9 @@ def _records(study: Study, out: Path | None) -> tuple[list[BackcastError], list[
     wrong: list[BackcastError] = [problem.kind(str(problem)) for problem in found.problems]
     if not found.problems:
         wrong += [KnowledgeError(f"{MAPPING} maps no column to {name}.") for name in needed]
-    rows = sum(one["rows"] for one in found.read)
-    return wrong, [f"{len(found.read)} files with {rows:,} cases, {len(found.cases.columns)} variables, no problem."]
+    return wrong, [
+        f"{len(found.files)} files with {len(found.cases):,} cases, {len(found.cases.columns)} variables, no problem."
+    ]
 
 
 def guessed(folder: Path) -> list[str]:

@@ -15,10 +15,11 @@ import pandas as pd
 from features.dictionary import load_dictionary
 from features.errors import ColumnsError, FileFormatError, ValuesError
 from features.record import Problem, required_columns
-from pipeline.files import read_records
-from pipeline.intake import FIRST_ROW, checked_text
+from pipeline.intake import checked_text
 from pipeline.mapping import ColumnRule, mapped, read_mapping
 from pipeline.mapping_hints import hint, scale_problems
+from pipeline.params import IngestParams
+from pipeline.sources.records import content_sha256, read_records
 from pipeline.study import MAPPING, Source, Study
 
 
@@ -37,11 +38,23 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class StudyCases:
-    """The cases of all files, typed, with every problem; `read` says of each file what it was."""
+    """The cases of all files, typed, with every problem, and the files as they were read."""
 
+    name: str
     cases: pd.DataFrame
     problems: list[Problem]
-    read: list[dict[str, Any]]
+    files: list[SourceFile]
+
+    def facts(self) -> dict[str, Any]:
+        """What was read, as `pipeline.sources.records.source_facts` tells it: names, hashes, numbers of rows."""
+        return {
+            "name": self.name,
+            "kind": "study",
+            "cases": len(self.cases),
+            "columns": len(self.cases.columns),
+            "content_sha256": content_sha256(self.cases),
+            "files": [_file_facts(file) for file in self.files],
+        }
 
 
 def rules_of(study: Study) -> list[ColumnRule]:
@@ -59,6 +72,10 @@ def source_files(study: Study) -> list[SourceFile]:
     """Every file of a study's source, read as text; raises `FileFormatError` with all that cannot be."""
     source = source_of(study)
     folder = source.place()
+    how = IngestParams(
+        file=str(folder), encoding=source.encoding, separator=source.separator, missing_marks=source.missing_marks,
+        sheet=source.sheet,
+    )  # fmt: skip
     columns = {rule.column for rule in rules_of(study)}
     files, problems = [], []
     for group, pattern in source.files.items():
@@ -67,9 +84,9 @@ def source_files(study: Study) -> list[SourceFile]:
             problems.append(f"{folder / pattern} is not there: the files {group} of study {study.name}.")
         for path in paths:
             try:
-                text = read_records(path, source.encoding, source.separator, source.missing_marks, columns)
+                text = read_records(path, how, columns)
                 files.append(SourceFile(group, path, text))
-            except (FileFormatError, ColumnsError) as error:
+            except (FileFormatError, ColumnsError, ValuesError) as error:
                 problems.append(str(error))
     if problems:
         raise FileFormatError("\n".join(problems))
@@ -96,20 +113,20 @@ def study_cases(study: Study, *, today: dt.date) -> StudyCases:
         if wrong:
             continue
         cases, found = checked_text(mapped(file.text, own, file.stem), "adjudication", today=today, required=())
-        found += scale_problems(cases, FIRST_ROW)
+        found += scale_problems(cases)
         problems += [in_file(problem, file, own) for problem in found]
         tables.append(cases)
     cases = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     if not problems:
         problems = [*missing_variables(cases, rules), *repeated_cases(cases, files)]
-    return StudyCases(cases, problems, [_facts(file) for file in files])
+    return StudyCases(study.name, cases, problems, files)
 
 
-def _facts(file: SourceFile) -> dict[str, Any]:
-    content = file.path.read_bytes()
+def _file_facts(file: SourceFile) -> dict[str, Any]:
+    content = hashlib.sha256(file.path.read_bytes()).hexdigest()
+    first = int(file.text.index[0])
     return {
-        "file": file.path.name, "group": file.group, "rows": len(file.text),
-        "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+        "name": file.path.name, "group": file.group, "cases": len(file.text), "first_row": first, "sha256": content,
     }  # fmt: skip
 
 
@@ -141,7 +158,7 @@ def repeated_files(files: Sequence[SourceFile]) -> list[Problem]:
             if again.any():
                 what = f"holds rows that stand in {other.path.name} word for word"
                 to_do = "Was one pack saved twice? Leave one out; a case counts once."
-                places = tuple(int(place) + FIRST_ROW for place in again.to_numpy().nonzero()[0])
+                places = tuple(map(int, file.text.index[again.to_numpy()]))
                 problems.append(Problem(ValuesError, "repeated_rows", file.path.name, what, to_do, places))
         seen[file.group].append((file, rows))
     return problems

@@ -13,15 +13,18 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
 from features.errors import FileFormatError, ParamsError
 from pipeline import paths
-from pipeline.files import read_records, write_text
+from pipeline.files import write_text
+from pipeline.intake import Reading, named_file
 from pipeline.mapping import COLUMNS
 from pipeline.mapping_hints import DATE_FORMATS, LEAST_ROWS
+from pipeline.sources.records import read_records
 from pipeline.study_check import GUESS
 
 MOST_GRADES, MOST_CHOICES = 7, 12
@@ -42,7 +45,7 @@ VARIABLE_COLUMNS = (
 )  # fmt: skip
 
 
-class AnyName:
+class AnyName(tuple[str, ...]):
     """Every name is one that a header may have: nothing is known of the file yet."""
 
     def __contains__(self, name: object) -> bool:
@@ -64,7 +67,7 @@ class Looked:
     note: str = ""
 
 
-def new_study(name: str, source: Path, *, encoding: str = "utf-8", separator: str = ",") -> Path:
+def new_study(name: str, source: Path, **reading: Unpack[Reading]) -> Path:
     """Write the skeleton of a study into a folder of its own, and name the folder; whole, or not at all.
 
     Raises
@@ -79,9 +82,10 @@ def new_study(name: str, source: Path, *, encoding: str = "utf-8", separator: st
         raise ParamsError(f"{name} cannot name a study: use small letters, digits and underscores, a letter first.")
     if folder.exists():
         raise ParamsError(f"{folder} is there already. Choose another name, or work on with it.")
-    text = read_records(source, encoding, separator, ["", "NA"], AnyName())
+    how = named_file(source, **reading)
+    text = read_records(source, how, AnyName())
     looked = _keys_first([looked_at(str(column), text[column]) for column in text.columns], len(text))
-    files = skeleton(name, source, looked, encoding=encoding, separator=separator)
+    files = skeleton(name, source, looked, encoding=how.encoding, separator=how.separator)
     try:
         paths.STUDIES.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=paths.STUDIES, prefix=f".{name}.") as scratch:

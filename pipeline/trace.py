@@ -56,6 +56,8 @@ def trace_lines(case_id: str) -> list[str]:
     lines = [_line("registry", place_in_source(ingested.index.get_loc(case_id)))]
     recorded = [f"{name} {_shown(case[name].iloc[0])}" for name in _shown_variables() if name in case]
     lines.append(_line("ingest", "; ".join(recorded)))
+    recorded = [f"{name} {_shown(case[name].iloc[0])}" for name in _shown_variables() if name in case]
+    lines.append(_line("ingest", "; ".join(recorded)))
     cohort = read_cases(paths.COHORT_CASES)
     if case_id not in cohort.index:
         return [*lines, _line("cohort", f"excluded ({_exclusion(case, params)})")]
