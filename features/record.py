@@ -419,6 +419,7 @@ def patient_problems(cases: pd.DataFrame, first_row: int) -> list[Problem]:
     return [
         problem
         for name, wrong, rule, what, to_do in found
+        if name in dictionary
         for problem in _problem_if(wrong, dictionary[name], rule, what, to_do, first_row)
     ]
 

@@ -65,9 +65,12 @@ def checked_records(
 
 
 def checked_text(
-    text: pd.DataFrame, moment: Known, *, today: dt.date, required: Collection[str]
+    text: pd.DataFrame, moment: Known, *, today: dt.date, required: Collection[str], is_part: bool = False
 ) -> tuple[pd.DataFrame, list[Problem]]:
-    """The same for records that were read already, as text in the dictionary's layout."""
+    """The same for records that were read already, as text in the dictionary's layout.
+
+    Of a part (`is_part`) nothing is said of a patient's cases, which may stand in another.
+    """
     problems = wrong_columns(text.columns, moment, required)
     cases, unreadable = typed_cases(text, FIRST_ROW)
     said = {(problem.column, row) for problem in unreadable for row in problem.rows}
@@ -76,7 +79,7 @@ def checked_text(
     found = [p for p in found if p.rule != "missing_key" or not {(p.column, row) for row in p.rows} <= said]
     problems += unreadable + found + fraction_problems(cases) + date_problems(cases, today, FIRST_ROW)
     problems += followup_problems(cases, FIRST_ROW)
-    if moment == "adjudication":
+    if moment == "adjudication" and not is_part:
         problems += patient_problems(cases, FIRST_ROW)
     return cases, placed(problems, text.index)
 

@@ -14,8 +14,8 @@ import pandas as pd
 
 from features.dictionary import load_dictionary
 from features.errors import ColumnsError, FileFormatError, ValuesError
-from features.record import Problem, required_columns
-from pipeline.intake import checked_text
+from features.record import Problem, patient_problems, required_columns
+from pipeline.intake import FIRST_ROW, checked_text, placed
 from pipeline.mapping import ColumnRule, mapped, read_mapping
 from pipeline.mapping_hints import hint, scale_problems
 from pipeline.params import IngestParams
@@ -112,13 +112,17 @@ def study_cases(study: Study, *, today: dt.date) -> StudyCases:
         problems += wrong
         if wrong:
             continue
-        cases, found = checked_text(mapped(file.text, own, file.stem), "adjudication", today=today, required=())
+        cases, found = checked_text(
+            mapped(file.text, own, file.stem), "adjudication", today=today, required=(), is_part=True
+        )
         found += scale_problems(cases)
         problems += [in_file(problem, file, own) for problem in found]
-        tables.append(cases)
-    cases = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        tables.append(
+            cases.set_index(pd.MultiIndex.from_product([[file.path.name], cases.index], names=["file", "row"]))
+        )
+    cases = pd.concat(tables) if tables else pd.DataFrame()
     if not problems:
-        problems = [*missing_variables(cases, rules), *repeated_cases(cases, files)]
+        problems = [*missing_variables(cases, rules), *repeated_cases(cases), *problems_of_patients(cases, rules)]
     return StudyCases(study.name, cases, problems, files)
 
 
@@ -206,11 +210,24 @@ def missing_variables(cases: pd.DataFrame, rules: Sequence[ColumnRule]) -> list[
     return problems
 
 
-def repeated_cases(cases: pd.DataFrame, files: Sequence[SourceFile]) -> list[Problem]:
-    """Ids of cases that stand in more than one file."""
-    again = cases["case_id"].duplicated()
+def repeated_cases(cases: pd.DataFrame) -> list[Problem]:
+    """Ids of cases that stand more than once, in one file or in several."""
+    again = cases["case_id"].duplicated(keep=False).to_numpy()
     if not again.any():
         return []
-    named = ", ".join(file.path.name for file in files)
-    what = f"stands in more than one file ({named}) for {int(again.sum())} cases"
-    return [Problem(ValuesError, "duplicate_id", "case_id", what, "Give each case an id of its own, in one file.")]
+    found = Problem(
+        ValuesError, "duplicate_id", "case_id", "is not unique", "Give each case an id of its own, in one file.",
+        tuple((again.nonzero()[0] + FIRST_ROW).tolist()),
+    )  # fmt: skip
+    return placed([found], cases.index)
+
+
+def problems_of_patients(cases: pd.DataFrame, rules: Sequence[ColumnRule]) -> list[Problem]:
+    """Cases of one patient that cannot be so, in whichever files they stand.
+
+    Where a year stands for the day of the decision, two decisions may well have the same one.
+    """
+    found = patient_problems(cases, FIRST_ROW)
+    if any(rule.variable == "index_date" and "year_start" in rule.conversion for rule in rules):
+        found = [problem for problem in found if problem.rule != "repeated_decision"]
+    return placed(found, cases.index)
