@@ -31,8 +31,8 @@ $(STAMP): requirements.lock bootstrap.lock pyproject.toml
 	  > $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/own_bin_on_path.pth
 	@touch $@
 
-repro: $(STAMP)  ## The whole pipeline: registry, ..., report, registered models
-	dvc repro
+repro: $(STAMP)  ## The whole pipeline: registry, ..., report, registered models; STUDY=name for another study
+	$(if $(STUDY),dvc exp run -S study=$(STUDY),dvc repro)
 
 worth: $(STAMP)  ## What the clinical builders are worth, in worlds of known effect: some minutes
 	dvc repro pipeline/experiments/dvc.yaml

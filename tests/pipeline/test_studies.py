@@ -1,0 +1,418 @@
+"""Studies as folders: what a mapping does, what it refuses, what a skeleton guesses; a small NHS PROMs from end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from features.errors import KnowledgeError, ParamsError, TimingError
+from features.knowledge_tables import use_study
+from features.outcomes import OutcomeParams, is_asked
+from models.splitting import clusters, sets_with_cases
+from pipeline import paths
+from pipeline.mapping import mapped, read_mapping
+from pipeline.params import load_params, with_own
+from pipeline.study import read_study
+from pipeline.study_files import study_cases
+from tests.invented_proms import write_packs
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKS = ROOT.parent / "shared" / "data" / "nhs_proms"
+HEADER = "column,files,variable,conversion,code,value,note\n"
+
+
+# ---- the mapping -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rules_of(tmp_path):
+    def read(*lines: str, groups=("cases",), afterwards=("Post-Op", "Predicted")):
+        (tmp_path / "mapping.csv").write_text(HEADER + "\n".join(lines) + "\n")
+        return read_mapping(tmp_path / "mapping.csv", groups, afterwards)
+
+    return read
+
+
+def as_text(**columns: list[str | None]) -> pd.DataFrame:
+    frame = pd.DataFrame(columns, dtype="str")
+    frame.index = pd.RangeIndex(2, 2 + len(frame))
+    return frame
+
+
+def test_units_codes_decimals_and_days_become_those_of_the_dictionary(rules_of):
+    rules = rules_of(
+        "Walks,,walking_distance_m,km_to_m,,,",
+        "BMI,,bmi_kg_m2,decimal_comma,,,",
+        "Sex,,sex,,1,male,",
+        "Sex,,sex,,2,female,",
+        "Sex,,sex,,9,,not told",
+        "Day,,index_date,date:%d/%m/%Y,,,",
+        ",,case_id,row_number,,,",
+        ",,record_origin,constant:registry,,,",
+    )
+    text = as_text(Walks=["1.5", None], BMI=["27,3", "31"], Sex=["2", "9"], Day=["31/12/2019", "13/13/2019"])
+    found = mapped(text, rules, "pack")
+    assert found["walking_distance_m"].iloc[0] == "1500"
+    assert pd.isna(found["walking_distance_m"].iloc[1])
+    assert found["bmi_kg_m2"].tolist() == ["27.3", "31"]
+    assert found["sex"].iloc[0] == "female"
+    assert pd.isna(found["sex"].iloc[1])
+    assert found["index_date"].iloc[0] == "2019-12-31"
+    assert "13/13" not in found["index_date"].iloc[1]  # nor made another day
+    assert found["case_id"].tolist() == ["pack:2", "pack:3"]
+    assert set(found["record_origin"]) == {"registry"}
+
+
+@pytest.mark.parametrize("column", ["Hip Post-Op Q Score", "Hip OHS Predicted", "post-op odi"])
+def test_a_column_known_afterwards_is_no_variable_known_before(rules_of, column):
+    with pytest.raises(TimingError, match=r"known only after the operation .* odi is known before it"):
+        rules_of(f"{column},,odi,,,,")
+    assert rules_of(f"{column},,odi_12m,,,,", f"x {column},,ignored,,,,known later")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("BMI,,bmi,,,,", "bmi.*one of variables.csv"),
+        ("BMI,,ignored,,,,", "no note says why"),
+        ("BMI,,bmi_kg_m2,cm_to_m,,,", "gives m, but bmi_kg_m2 is in kg/m2"),
+        ("BMI,,bmi_kg_m2,furlongs,,,", "no conversion furlongs"),
+        ("Sex,,sex,,1,man,", "code 1 becomes man, none of the choices"),
+        ("BMI,knees,bmi_kg_m2,,,,", "of the files knees; source.files has cases"),
+        (",,bmi_kg_m2,,,,", "comes from no column"),
+        ("BMI,,bmi_kg_m2,,,,\nMass,,bmi_kg_m2,,,,", "comes from BMI and from Mass"),
+    ],
+)
+def test_a_line_that_cannot_be_meant_is_refused_by_its_number(rules_of, line, said):
+    with pytest.raises(KnowledgeError, match=said) as refused:
+        rules_of(line)
+    assert "line " in str(refused.value)
+
+
+# ---- a study's folder --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clinic(tmp_path, monkeypatch):
+    """A study of the lumbar record with a mapping, and the folder of its files."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLINIC", str(tmp_path / "files"))
+    folder = tmp_path / "studies" / "clinic"
+    folder.mkdir(parents=True)
+    source = {"folder_variable": "CLINIC", "files": {"cases": "*.csv*"}, "missing_marks": ["", "NA"]}
+    not_asked = {"registry": "real", "fidelity": "real"}
+    (folder / "study.yaml").write_text(yaml.safe_dump({"title": "A clinic", "source": source, "not_asked": not_asked}))
+    rows = ["No,,case_id,,,,", "Pat,,patient_id,,,,", "Day,,index_date,date:%d/%m/%Y,,,", "Walks,,walking_distance_m,,,,"]
+    rows += ["Disability,,odi,,,,", "Sex,,sex,,1,male,", "Sex,,sex,,2,female,"]
+    (folder / "mapping.csv").write_text(HEADER + "\n".join(rows) + "\n")
+    (tmp_path / "files").mkdir()
+    return tmp_path / "files"
+
+
+def records(n: int = 40, start: int = 0) -> pd.DataFrame:
+    numbers = np.arange(start, start + n)
+    return pd.DataFrame(
+        {
+            "No": [f"C{i}" for i in numbers], "Pat": [f"P{i}" for i in numbers],
+            "Day": [f"{i % 28 + 1:02d}/03/2019" for i in numbers], "Walks": 500 + numbers, "Disability": 20 + numbers % 60,
+            "Sex": 1 + numbers % 2,
+        }
+    )  # fmt: skip
+
+
+def problems_of_clinic() -> str:
+    import datetime as dt
+
+    return "\n".join(map(str, study_cases(read_study("clinic"), today=dt.date(2026, 1, 1)).problems))
+
+
+def test_mistakes_of_a_mapping_are_told_with_their_rows_and_what_would_fit(clinic):
+    table = records()
+    table["Day"] = [f"03-{i % 28 + 1:02d}-2019" for i in range(40)]
+    table["Walks"] = 2_000_000  # in millimetres
+    table["Disability"] = (table["Disability"] / 10).round(1)
+    table["Sex"] = table["Sex"].replace(2, 7)
+    table.to_csv(clinic / "a.csv", index=False)
+    said = problems_of_clinic()
+    assert "Day (index_date)" in said
+    assert "in 40 rows (2, 3, 4, 5, 6, ...)" in said
+    assert "mm_to_m would bring all 40 values into its range" in said
+    assert "Recorded from 0 to 10? Its conversion is then ten_to_hundred" in said
+    assert "Codes without a line: 7 (20)" in said
+    assert "Its line in mapping.csv is 4" in said
+
+
+def test_a_decimal_comma_and_the_way_days_are_written_are_named(clinic):
+    table = records().astype({"Walks": str})
+    table["Walks"] += ",5"
+    table["Day"] = [f"2019-03-{i % 28 + 1:02d}" for i in range(40)]
+    table.to_csv(clinic / "a.csv", index=False)
+    said = problems_of_clinic()
+    assert "Its conversion may be decimal_comma" in said
+    assert "date:%Y-%m-%d reads all 40 values" in said
+
+
+def test_files_that_do_not_belong_together_are_told(clinic):
+    records().to_csv(clinic / "a.csv", index=False)
+    records().rename(columns={"Walks": "Strolls"}).to_csv(clinic / "b.csv", index=False)
+    said = problems_of_clinic()
+    assert "b.csv has another header than a.csv: it alone has Strolls; it lacks Walks" in said
+    records().to_csv(clinic / "b.csv", index=False)
+    assert "b.csv holds rows that stand in a.csv word for word in 40 rows" in problems_of_clinic()
+    other = records(start=100)
+    other["No"] = records()["No"]
+    other.to_csv(clinic / "b.csv", index=False)
+    said = problems_of_clinic()
+    assert "case_id is not unique in 80 rows" in said
+    assert "a.csv:2" in said
+
+
+def test_a_column_without_a_value_and_a_variable_without_a_column_are_told(clinic):
+    records().assign(Walks="NA").to_csv(clinic / "a.csv", index=False)
+    said = problems_of_clinic()
+    assert "Walks is empty in every row. Map it to ignored and say why (line 5 of mapping.csv)" in said
+    assert "centre_id comes from no column" in said
+
+
+def check_clinic(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *arguments], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def test_half_a_zip_file_is_one_message_and_leaves_nothing(clinic):
+    records().to_csv(clinic / "a.csv", index=False)
+    with zipfile.ZipFile(clinic / "a.csv.zip", "w") as archive:
+        archive.write(clinic / "a.csv", "a.csv")
+    whole = (clinic / "a.csv.zip").read_bytes()
+    (clinic / "a.csv.zip").write_bytes(whole[: len(whole) // 2])
+    (clinic / "a.csv").unlink()
+    done = check_clinic("--study", "clinic", "check")
+    assert done.returncode == 5
+    assert "Traceback" not in done.stderr
+    assert "a.csv.zip" in done.stderr
+    assert not (clinic.parent / "data").exists()
+
+
+def test_a_study_says_what_is_wrong_with_it_at_once(clinic):
+    file = clinic.parent / "studies" / "clinic" / "study.yaml"
+    file.write_text(file.read_text() + "builders: []\ntitel: x\n")
+    with pytest.raises(ParamsError, match=r"unknown key titel \(is title meant\?\)"):
+        read_study("clinic")
+    with pytest.raises(ParamsError, match="There is no study clinics: .* Studies: clinic"):
+        read_study("clinics")
+
+
+def test_without_builders_their_questions_need_a_reason(clinic):
+    file = clinic.parent / "studies" / "clinic" / "study.yaml"
+    file.write_text(file.read_text() + "builders: []\n")
+    with pytest.raises(ParamsError, match="without builders completeness, builders, cause cannot be asked"):
+        read_study("clinic")
+
+
+def test_a_process_that_has_read_one_record_refuses_another():
+    load_params()
+    with pytest.raises(KnowledgeError, match="One process works on one study"):
+        use_study(ROOT / "studies" / "nhs_proms")
+
+
+def test_keys_of_a_study_replace_keys_and_nothing_else():
+    root = {"split": {"seed": 4, "folds": 5}, "train": {"seed": 1}}
+    assert with_own(root, {"split": {"folds": 3}}, Path("own.yaml")) == {"split": {"seed": 4, "folds": 3}, "train": {"seed": 1}}
+    with pytest.raises(ParamsError, match=r"own\.yaml must hold sections"):
+        with_own(root, {"split": 3}, Path("own.yaml"))
+
+
+def test_whole_centres_are_drawn_into_clusters_of_like_size():
+    centres = np.repeat([f"H{i:03d}" for i in range(60)], np.arange(1, 61))
+    found = clusters(centres, 6, seed=1)
+    assert pd.Series(found).groupby(centres).nunique().max() == 1
+    sizes = pd.Series(found).value_counts()
+    assert len(sizes) == 6
+    assert sizes.max() - sizes.min() <= 5
+    assert (clusters(centres, 6, seed=1) == found).all()
+    assert sets_with_cases(np.array(["development", "temporal"])) == ("temporal",)
+
+
+def test_a_ceiling_must_lie_above_the_floor():
+    with pytest.raises(ParamsError, match="baseline_ceiling must lie above baseline_floor"):
+        OutcomeParams(baseline_floor=10, baseline_ceiling=5)
+    assert is_asked(pd.DataFrame({"diagnosis": ["disc_herniation"]}), "not_improved_12m").tolist() == [True]
+
+
+# ---- a skeleton --------------------------------------------------------------------------------------
+
+
+def test_a_skeleton_guesses_and_says_so_and_quotes_nobody(clinic):
+    table = records(200).rename(columns={"No": "Record", "Pat": "PatientNo"})
+    table["Weight"] = [f"{60 + i % 40},{i % 10}" for i in range(200)]
+    table["Function 12m"] = np.arange(200) % 77
+    table["Remark"] = [f"remark number {i}" for i in range(200)]
+    table.loc[7, "Walks"] = 19_999  # one person
+    table.to_csv(clinic / "knees.csv", index=False)
+    done = check_clinic("study", "new", "knees", str(clinic / "knees.csv"))
+    assert done.returncode == 0, done.stderr
+    folder = clinic.parent / "studies" / "knees"
+    mapping = pd.read_csv(folder / "mapping.csv", keep_default_na=False).set_index("column")
+    assert mapping.loc["PatientNo", "variable"] == "patient_id"
+    assert mapping.loc["Day", ["variable", "conversion"]].tolist() == ["index_date", "date:%d/%m/%Y"]
+    assert mapping.loc["Weight", "conversion"] == "decimal_comma"
+    assert mapping.loc["Remark", "variable"] == "ignored"
+    variables = pd.read_csv(folder / "variables.csv").set_index("name")
+    assert variables.loc["function_12m", "known"] == "follow_up"
+    assert variables["source"].str.startswith("GUESS").all()
+    written = "".join(path.read_text() for path in folder.iterdir())
+    assert "19999" not in written
+    assert "remark number" not in written
+    again = check_clinic("study", "new", "knees", str(clinic / "knees.csv"))
+    assert (again.returncode, "is there already" in again.stderr) == (3, True)
+    checked = check_clinic("--study", "knees", "check")
+    assert checked.returncode == 3  # away from the repository there is no params.yaml to start from
+    assert "outcomes.csv names no outcome" in checked.stderr
+    assert "guesses (line" in checked.stderr
+
+
+# ---- NHS PROMs ---------------------------------------------------------------------------------------
+
+SMALL = {
+    "split": {"folds": 3},
+    "appraise": {},
+    "train": {
+        "outcomes": ["hip_no_gain_6m", "knee_not_better_6m"], "refits": 2, "learners": ["prevalence", "baseline", "logistic"],
+        "logistic": {"C": 0.1},
+    },
+    "validate": {"clusters": 2},
+    "explain": {"waterfalls": 1},
+}  # fmt: skip
+STAGES = (
+    "registry", "ingest", "fidelity", "cohort", "derive", "split", "appraise", "train", "validate", "predict", "evaluate",
+    "subgroups", "completeness", "stability", "builders", "cause", "explain", "report",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def proms(tmp_path_factory) -> Path:
+    """A folder in which every stage but `register` ran on small invented packs, in one process."""
+    folder = tmp_path_factory.mktemp("proms")
+    for name in ("studies", "pipeline", "features", "models", "dvc.yaml", "requirements.lock"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "studies").unlink()
+    own = folder / "studies" / "nhs_proms"
+    own.mkdir(parents=True)
+    for path in (ROOT / "studies" / "nhs_proms").iterdir():
+        (own / path.name).write_bytes(path.read_bytes())
+    changed = yaml.safe_load((own / "params.yaml").read_text())
+    for section, values in SMALL.items():
+        changed[section] = {**changed.get(section, {}), **values}
+    changed["appraise"]["overrule_sample_size"] = changed["train"]["outcomes"]
+    (own / "params.yaml").write_text(yaml.safe_dump(changed))
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("study: lumbar", "study: nhs_proms"))
+    write_packs(folder / "packs", 900)
+    program = "import sys; from pipeline import stage\nfor name in sys.argv[1:]: assert not stage.main([name]), name"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *STAGES], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "BACKCAST_NHS_PROMS": str(folder / "packs"), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+def test_only_primary_operations_of_each_joint_are_asked(proms):
+    flow = pd.read_csv(proms / paths.FLOW)
+    records_, primary = flow["remaining"].iloc[0], flow["remaining"].iloc[1]
+    assert records_ == 3600
+    assert flow["criterion"].iloc[1] == "a primary replacement, no revision"
+    hips = flow[flow["step"] == "outcome hip_no_gain_6m"].set_index("criterion")
+    assert hips.loc["asked of other cases", "excluded"] + hips.loc["asked of other cases", "remaining"] == primary
+    cases = pd.read_parquet(proms / paths.COHORT_CASES)
+    assert (cases["is_revision"] == 0).all()
+    labels = pd.read_parquet(proms / paths.OUTCOMES)
+    assert labels.loc[cases["planned_procedure"] == "knee_replacement", "hip_no_gain_6m"].isna().all()
+
+
+def test_failure_to_gain_is_less_than_eight_points_of_a_hip(proms):
+    record = pd.read_parquet(proms / paths.INGESTED_CASES)
+    labels = pd.read_parquet(proms / paths.OUTCOMES)["hip_no_gain_6m"].dropna()
+    gain = (record["oxford_score_6m"] - record["oxford_score"]).loc[labels.index]
+    assert ((gain < 8) == (labels == 1)).all()
+    assert record.loc[labels.index, "oxford_score"].max() <= 40
+
+
+def test_the_second_year_tests_and_nobody_is_held_out(proms):
+    split = pd.read_parquet(proms / paths.SPLIT)
+    years = pd.read_parquet(proms / paths.COHORT_CASES)["index_date"].dt.year
+    assert set(split.loc[years == 2017, "set"]) == {"temporal"}
+    assert set(split.loc[years == 2016, "set"]) == {"development"}
+    assert list(json.loads((proms / paths.METRICS).read_text())["hip_no_gain_6m"]["logistic"]) == ["temporal"]
+
+
+def test_what_cannot_be_asked_is_a_reason_and_no_figure(proms):
+    for path in (paths.BUILDERS, paths.COMPLETENESS, paths.CAUSES, paths.FIDELITY_SUMMARY):
+        assert list(json.loads((proms / path).read_text())) == ["not_asked"]
+
+
+def test_the_report_speaks_of_hips_and_knees_alone(proms):
+    import re
+
+    for path in (paths.REPORT, paths.MODEL_CARD):
+        page = re.sub(r"<style.*?</style>|data:image[^\"]*", "", (proms / path).read_text(), flags=re.DOTALL)
+        words = re.sub(r"<[^>]+>", " ", page)
+        assert not re.findall(r"lumbar|spin(e|al)|back pain|\bODI\b|surgeon lists|second opinion", words, flags=re.IGNORECASE)
+        assert "Open Government Licence v3" in words
+    assert "neither lesions nor sources of pain are recorded" in (proms / paths.REPORT).read_text()
+    assert "cluster of providers" in (proms / paths.REPORT).read_text().lower()
+
+
+def test_a_model_takes_its_record_along(proms):
+    bundle = next((proms / paths.TRAIN / "hip_no_gain_6m").glob("logistic"))
+    assert {path.name for path in (bundle / "record").iterdir()} == {
+        "variables.csv", "choices.csv", "outcomes.csv", "predictors.csv", "criteria.csv",
+    }  # fmt: skip
+    program = (
+        "import sys, pandas as pd; from pathlib import Path; from models.predictor import RiskPredictor\n"
+        "risks = RiskPredictor.load(Path(sys.argv[1])).predict(pd.DataFrame([{'oxford_score': 18.0, 'sex': 'male'}]))\n"
+        "print(0 < risks.risks['risk'].iloc[0] < 1)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(bundle)], capture_output=True, text=True, check=False,
+                          cwd=proms, env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_a_mapping_that_lets_a_later_column_in_is_refused(proms):
+    """The negative control: what NHS Digital predicted from what came later, as if it were known before."""
+    mapping = proms / "studies" / "nhs_proms" / "mapping.csv"
+    honest = mapping.read_text()
+    try:
+        mapping.write_text(honest.replace("Pre-Op Q EQ VAS,,eq_vas", "Post-Op Q EQ VAS,,eq_vas"))
+        done = subprocess.run([sys.executable, "-m", "pipeline.stage", "ingest"], cwd=proms, capture_output=True, text=True,
+                              check=False, env={**os.environ, "BACKCAST_NHS_PROMS": str(proms / "packs"),
+                                                "PYTHONPATH": str(ROOT)})  # fmt: skip
+    finally:
+        mapping.write_text(honest)
+    assert done.returncode == TimingError.exit_status
+    assert "Post-Op Q EQ VAS is known only after the operation" in done.stderr
+
+
+@pytest.mark.real_size
+@pytest.mark.skipif(not PACKS.is_dir(), reason="the NHS PROMs packs are not in ../shared/data/nhs_proms")
+def test_the_packs_themselves_are_read_whole(request):
+    if "real_size" not in (request.config.getoption("-m") or ""):
+        pytest.skip("real size: run it with pytest -m real_size")
+    program = (
+        "import datetime as dt\nfrom pipeline.params import load_params\nfrom pipeline.study_files import study_cases\n"
+        "params = load_params(study='nhs_proms')\nfound = study_cases(params.study, today=dt.date.today())\n"
+        "print(len(found.cases), int((found.cases['is_revision'] == 0).sum()), len(found.problems))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False,
+                          env={**os.environ, "BACKCAST_NHS_PROMS": str(PACKS), "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.stdout.split() == ["177165", "169138", "0"], done.stderr
