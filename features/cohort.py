@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -121,7 +120,7 @@ def _left_out_beforehand(
     cases: pd.DataFrame, outcome: str, choice: OutcomeParams | None
 ) -> Iterator[tuple[str, pd.Series]]:
     yield "asked of other cases", is_asked(cases, outcome)
-    if choice and choice.baseline_ceiling < math.inf:
+    if choice and choice.baseline_ceiling is not None:
         yield "baseline from which it cannot be reached", has_reachable_baseline(cases, outcome, choice)
 
 

@@ -39,14 +39,14 @@ class OutcomeParams:
     reoperation: Meaning = "as_reported"
     death: Meaning = "unknown"
     baseline_floor: float = 0.0
-    baseline_ceiling: float = math.inf
+    baseline_ceiling: float | None = None
 
     def __post_init__(self) -> None:
         if not self.baseline_floor >= 0:
             raise ParamsError(
                 f"params.yaml: cohort.outcomes: baseline_floor must be at least 0, got {self.baseline_floor}."
             )
-        if not self.baseline_ceiling > self.baseline_floor:
+        if self.baseline_ceiling is not None and not self.baseline_ceiling > self.baseline_floor:
             raise ParamsError(
                 f"params.yaml: cohort.outcomes: baseline_ceiling must lie above baseline_floor, got "
                 f"{self.baseline_ceiling}."
@@ -160,13 +160,13 @@ def label_columns(outcome: str, choice: OutcomeParams) -> tuple[str, ...]:
     rules = _table().query("outcome == @outcome")
     if is_in_time(outcome):
         return ("index_date", "reoperation_date", "last_contact_date")
-    changes = rules[rules["kind"] == "percent_change"]
+    changes, some = rules[rules["kind"].isin(CHANGES)], rules[rules["diagnosis"] != "all"]
     events = {"death_date": choice.death, "reoperation_date": choice.reoperation}
     deciding = [name for name, meaning in events.items() if meaning != "as_reported"]
     names = [
-        *(BASELINE[instrument] for instrument in changes["instrument"]),
-        *(REPORTED[instrument] for instrument in rules["instrument"]),
-        *(["diagnosis"] if (rules["diagnosis"] != "all").any() else []),
+        *changes["baseline"],
+        *rules["reported"],
+        *(diagnosis.rpartition(OF_SOME)[0] or "diagnosis" for diagnosis in some["diagnosis"]),
         *(["index_date", *deciding] if deciding else []),
     ]
     return tuple(dict.fromkeys(names))
@@ -220,7 +220,8 @@ def _applies(cases: pd.DataFrame, rule: dict) -> pd.Series:
 def _baseline(cases: pd.DataFrame, rule: dict, choice: OutcomeParams) -> pd.Series:
     baseline = cases[rule["baseline"]].astype(float)
     least = max(choice.baseline_floor, 1e-9) if rule["kind"] == "percent_change" else choice.baseline_floor
-    return baseline.where(baseline.between(least, choice.baseline_ceiling))
+    most = math.inf if choice.baseline_ceiling is None else choice.baseline_ceiling
+    return baseline.where(baseline.between(least, most))
 
 
 def _reported_label(cases: pd.DataFrame, rule: dict, choice: OutcomeParams) -> pd.Series:

@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.builders import build_features
-from features.cohort import ANSWERS, CohortParams, cohort_flow, outcome_flow, provenance
+from features.cohort import CohortParams, cohort_flow, outcome_flow, provenance
 from features.errors import BundleError, CohortError, OutcomeError
-from features.outcomes import OutcomeParams, horizon_months, label_columns, outcome_labels
+from features.outcomes import OutcomeParams, horizon_months, label_columns, outcome_labels, reported_variables
 from features.predictors import predictor_frame
 from features.record import refuse_problems, required_columns
 from models.bundle import Bundle
@@ -182,7 +182,7 @@ def checked_site(path: Path, outcome: str, choice: OutcomeParams, **reading: Unp
     cases, problems = checked_records(path, intake, "adjudication", today=dt.date.today(), required=list(required))
     refuse_problems(str(path), problems)
     absent = {name: pd.Series(pd.NaT, index=cases.index) for name in DATES if name not in cases.columns}
-    absent |= {name: pd.Series(np.nan, index=cases.index) for name in ANSWERS if name not in cases.columns}
+    absent |= {name: pd.Series(np.nan, index=cases.index) for name in reported_variables() if name not in cases.columns}
     for name in ("patient_id", "centre_id", "record_origin"):
         if name not in cases.columns:
             absent[name] = pd.Series(None, index=cases.index, dtype=object)

@@ -36,7 +36,7 @@ PROVIDERS = 12
 
 
 def pack(joint: str, year: str, operations: int, rng: np.random.Generator) -> pd.DataFrame:
-    """One pack as text: some revisions, suppressed ages, codes for missing; what came before tells some of what became."""
+    """One pack as text: some revisions, suppressed ages, codes for missing, outcomes that can be told in part."""
     n = operations
     burden, spirits = rng.normal(size=n), rng.normal(size=n)
     items = {name: np.clip(np.round(1.6 - 0.7 * burden + rng.normal(0, 0.8, n)), 0, 4) for name in ITEMS[joint]}
