@@ -346,7 +346,8 @@ def _missing_in_evaluation(facts: Facts) -> Answer:
 
 
 def _as_they_come(facts: Facts) -> Answer:
-    return Answer(YES, "Test sets are whole centres and a whole year, with the outcome as often as it came.")
+    whole = "whole centres and a whole year" if "geographic" in facts.test_sets else "a whole year"
+    return Answer(YES, f"Test sets are {whole}, with the outcome as often as it came.")
 
 
 def _kept_apart(facts: Facts) -> Answer:

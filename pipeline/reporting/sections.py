@@ -46,12 +46,18 @@ def made_sections(study: Study, folder: Path) -> list[Made]:
     return [
         Made(
             key=section.key,
-            title=section.title,
+            title=title_of(section, study),
             content=None if (reason := not_asked(section, study)) else section.make(study, folder),
             absent=reason or section.absent,
         )
         for section in SECTIONS
     ]
+
+
+def title_of(section: Section, study: Study) -> str:
+    """Its title; of what is left out in turn, by what that is."""
+    is_clustered = section.key == "validation" and study.params.validate.clusters
+    return "Cluster by cluster" if is_clustered else section.title
 
 
 def not_asked(section: Section, study: Study) -> str | None:
