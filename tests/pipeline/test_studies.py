@@ -116,6 +116,7 @@ def clinic(tmp_path, monkeypatch):
     rows = ["No,,case_id,,,,", "Pat,,patient_id,,,,", "Day,,index_date,date:%d/%m/%Y,,,"]
     rows += ["Walks,,walking_distance_m,,,,", "Disability,,odi,,,,", "Sex,,sex,,1,male,", "Sex,,sex,,2,female,"]
     (folder / "mapping.csv").write_text(HEADER + "\n".join(rows) + "\n")
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     (tmp_path / "files").mkdir()
     return tmp_path / "files"
 
@@ -278,7 +279,7 @@ def test_a_skeleton_guesses_and_says_so_and_quotes_nobody(clinic):
     again = check_clinic("study", "new", "knees", str(clinic / "knees.csv"))
     assert (again.returncode, "is there already" in again.stderr) == (3, True)
     checked = check_clinic("--study", "knees", "check")
-    assert checked.returncode == 3  # away from the repository there is no params.yaml to start from
+    assert checked.returncode == 3
     assert "outcomes.csv names no outcome" in checked.stderr
     assert "guesses (line" in checked.stderr
 
