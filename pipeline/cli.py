@@ -400,6 +400,90 @@ def serve(
     )  # fmt: skip
 
 
+@cli.group()
+def redcap() -> None:
+    """The record in REDCap: its data dictionary, exports read back, cases written. docs/redcap.md tells how.
+
+    The token of a project's API stands in the environment as BACKCAST_REDCAP_TOKEN.
+    """
+
+
+OUT_CSV = click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write."
+)
+FOR = click.option(
+    "--for", "moment", type=click.Choice(list(FIT_FOR)), default="prediction", show_default=True,
+    help="What is known later is left out.",
+)  # fmt: skip
+WORK_UP = click.option(
+    "--work-up", "which", default="last", show_default=True, metavar="last|first|NUMBER",
+    help="Of a case that was worked up more than once: by its day, or by its place in the project.",
+)  # fmt: skip
+
+
+@redcap.command("dictionary")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+def redcap_dictionary(out: Path) -> None:
+    """The dictionary as a REDCap data dictionary, to be uploaded into an empty project."""
+    from pipeline.redcap import commands
+
+    click.echo(commands.write_dictionary(out))
+
+
+@redcap.command("read")
+@click.argument("export", type=click.Path(path_type=Path))
+@OUT_CSV
+@FOR
+@WORK_UP
+@click.option(
+    "--missing", "codes", multiple=True, metavar="CODE=LABEL",
+    help="A missing-data code of the project. May be repeated.  [default: those that REDCap suggests]",
+)  # fmt: skip
+@ENCODING
+@SEPARATOR
+def redcap_read(
+    export: Path, out: Path, moment: str, which: str, codes: tuple[str, ...], encoding: str, separator: str
+) -> None:
+    """A CSV export of a project, raw or labels, as cases for the other commands."""
+    from pipeline.redcap import commands
+
+    click.echo(commands.read_file(export, out, FIT_FOR[moment], which, codes, encoding=encoding, separator=separator))
+
+
+@redcap.command("fetch")
+@click.argument("address")
+@OUT_CSV
+@FOR
+@WORK_UP
+def redcap_fetch(address: str, out: Path, moment: str, which: str) -> None:
+    """The records of a project, over the API at ADDRESS, as cases for the other commands."""
+    from pipeline.redcap import commands
+
+    click.echo(commands.fetch(address, out, FIT_FOR[moment], which))
+
+
+@redcap.command("write")
+@CASES
+@OUT_CSV
+@reading_options
+def redcap_write(cases: Path, out: Path, **reading: Unpack[Reading]) -> None:
+    """Cases as a CSV for REDCap's Data Import Tool."""
+    from pipeline.redcap import commands
+
+    click.echo(commands.write_import(cases, out, **reading))
+
+
+@redcap.command("send")
+@CASES
+@click.argument("address")
+@reading_options
+def redcap_send(cases: Path, address: str, **reading: Unpack[Reading]) -> None:
+    """Cases into a project, over the API at ADDRESS; what is empty changes nothing there."""
+    from pipeline.redcap import commands
+
+    click.echo(commands.send(cases, address, **reading))
+
+
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("docs"))
 def reference(folder: Path) -> None:

@@ -67,16 +67,7 @@ def delimited_table(
     ColumnsError
         If the header names a column twice, or not at all.
     """
-    _refuse_what_is_no_text(where, raw)
-    try:
-        text = raw.decode("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
-    except (UnicodeError, LookupError) as error:
-        raise FileFormatError(_encoding_message(where, raw, encoding, error)) from None
-    separator = "\t" if separator == r"\t" else separator  # as a shell hands it over
-    if len(separator) != 1 or separator in '"\r\n':
-        raise FileFormatError(
-            f"{where}: {separator!r} cannot separate values. Set --separator or ingest.separator to one mark."
-        )
+    text, separator = decoded_text(where, raw, encoding), separating_mark(where, separator)
     _refuse_uneven_rows(where, text, separator, names)
     try:
         return pd.read_csv(
@@ -92,6 +83,37 @@ def delimited_table(
         raise FileFormatError(
             f"{where} is not a CSV with one value a column: {reason} Quote values that hold a {separator!r}."
         ) from None
+
+
+def decoded_text(where: str, raw: bytes, encoding: str) -> str:
+    """The bytes of a CSV as text, without a byte order mark.
+
+    Raises
+    ------
+    FileFormatError
+        If they are none, binary or in another encoding.
+    """
+    _refuse_what_is_no_text(where, raw)
+    try:
+        return raw.decode("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
+    except (UnicodeError, LookupError) as error:
+        raise FileFormatError(_encoding_message(where, raw, encoding, error)) from None
+
+
+def separating_mark(where: str, separator: str) -> str:
+    """The one mark between the values of a row; a tab may be written as a shell hands it over.
+
+    Raises
+    ------
+    FileFormatError
+        If it is not one mark, or one that quotes a value or ends a row.
+    """
+    mark = "\t" if separator == r"\t" else separator
+    if len(mark) != 1 or mark in '"\r\n':
+        raise FileFormatError(
+            f"{where}: {mark!r} cannot separate values. Set --separator or ingest.separator to one mark."
+        )
+    return mark
 
 
 def _refuse_what_is_no_text(where: str, raw: bytes) -> None:

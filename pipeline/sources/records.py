@@ -74,7 +74,7 @@ def read_records(path: Path, params: IngestParams, names: Collection[str] | None
 
 
 def _file(path: Path, params: IngestParams, names: Collection[str] | None) -> pd.DataFrame:
-    raw, ending, where = _bytes(path), path.suffix.lower(), str(path)
+    raw, ending, where = file_bytes(path), path.suffix.lower(), str(path)
     marks = params.missing_marks
     if ending in PARQUET:
         text = parquet_table(where, raw, missing_marks=marks, names=names)
@@ -97,7 +97,8 @@ def first_row(path: Path) -> int:
     return 1 if path.suffix.lower() in (*PARQUET, QUERY) else 2
 
 
-def _bytes(path: Path, empty: str = "It needs a header and one row a case.") -> bytes:
+def file_bytes(path: Path, empty: str = "It needs a header and one row a case.") -> bytes:
+    """What a file holds; refused where it is absent, cannot be read or is empty."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -162,7 +163,7 @@ def _answer(path: Path, params: IngestParams, names: Collection[str] | None) -> 
 
 def _query(path: Path) -> str:
     try:
-        return _bytes(path, empty="It needs one SELECT.").decode("utf-8-sig").strip().rstrip(";")
+        return file_bytes(path, empty="It needs one SELECT.").decode("utf-8-sig").strip().rstrip(";")
     except UnicodeDecodeError:
         raise FileFormatError(f"{path} is not UTF-8. Save the query as UTF-8.") from None
 

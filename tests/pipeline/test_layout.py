@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ("features", "models", "pipeline")
-COMMANDS = ("check", "score", "explain", "workup", "trace", "example", "registry", "promotions", "reference")
+COMMANDS = ("check", "score", "explain", "workup", "trace", "example", "registry", "promotions", "redcap", "reference")
 COMMANDS += ("verify", "show", "erase", "outcomes", "export", "monitor", "drift-reference", "serve")
 COMMANDS += ("validate", "update")
 UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
