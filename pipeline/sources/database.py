@@ -26,6 +26,11 @@ SQLITE = b"SQLite format 3\x00"
 ONE_SELECT = "Write one SELECT."
 READ_ONLY = "25006"
 """SQLSTATE of a change in a transaction that only reads."""
+SYNTAX = "42601"
+"""SQLSTATE of what is no one statement."""
+AT_ONCE = {"prepare_threshold": 0}
+"""psycopg prepares a query before it is put, and what is prepared is one statement. Unprepared, a COMMIT would end the
+transaction that only reads, and what follows it would be done."""
 
 
 def database_url(url: str) -> URL:
@@ -82,8 +87,6 @@ def query_table(
         answer = connection.exec_driver_sql(query)
         if not answer.returns_rows:
             raise FileFormatError(f"{where} asks for nothing: its query returns no table. {ONE_SELECT}")
-        if address.get_driver_name() == "psycopg" and answer.cursor.nextset():
-            raise FileFormatError(f"{where} asks more than once, and one answer alone would be read. {ONE_SELECT}")
         header, rows = list(answer.keys()), answer.fetchall()
     refuse_odd_header(where, header, names)
     if not rows:
@@ -103,7 +106,8 @@ def _engine(where: str, address: URL) -> Iterator[Engine]:
         if address.get_backend_name() == "sqlite":
             engine = create_engine("sqlite://", creator=lambda: _opened(where, address), poolclass=NullPool)
         else:
-            engine = create_engine(_with_timeout(address), poolclass=NullPool)
+            options = AT_ONCE if address.get_driver_name() == "psycopg" else {}
+            engine = create_engine(_with_timeout(address), poolclass=NullPool, connect_args=options)
     except exc.NoSuchModuleError:
         raise DatabaseError(f"{where}: SQLAlchemy knows no database {address.drivername}.") from None
     except ImportError as error:
@@ -129,7 +133,14 @@ def _opened(where: str, address: URL) -> sqlite3.Connection:
     with Path(address.database).open("rb") as file:
         if file.read(len(SQLITE)) != SQLITE:
             raise DatabaseError(f"{where}: {address.database} is no SQLite file, or is encrypted.")
-    return sqlite3.connect(f"file:{quote(address.database)}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"file:{quote(address.database)}?mode=ro", uri=True)
+    connection.set_authorizer(_leave_to_read)
+    return connection
+
+
+def _leave_to_read(action: int, *_: str | None) -> int:
+    """No second file: opened to be read only is the first alone, and VACUUM INTO attaches one too."""
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
 
 
 @contextmanager
@@ -145,12 +156,16 @@ def _said_plainly(where: str, address: URL) -> Iterator[None]:
         asked = f"{where}: {described(address)}"
         words = _own_words(error, address)
         state = getattr(error.orig, "sqlstate", None)
+        denied = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH
         if error.statement is None:
             to_do = "Is it the right server, port, database, user and password?"
             raise DatabaseError(f"{asked} cannot be reached or refuses the login{words}. {to_do}") from None
         if state == READ_ONLY:
             raise DatabaseError(f"{asked} is only read, but the query changes it. {ONE_SELECT}") from None
-        raise DatabaseError(f"{asked} cannot answer the query{words}. Try it in the database.") from None
+        if denied:
+            raise DatabaseError(f"{asked} is only read, and no other file beside it. {ONE_SELECT}") from None
+        to_do = f"{ONE_SELECT} Try it in the database." if state == SYNTAX else "Try it in the database."
+        raise DatabaseError(f"{asked} cannot answer the query{words}. {to_do}") from None
 
 
 def _own_words(error: exc.DBAPIError, address: URL) -> str:

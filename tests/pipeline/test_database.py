@@ -13,10 +13,12 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -238,11 +240,28 @@ def test_an_answer_that_names_a_column_twice_is_refused(ask):
         ask("SELECT a.case_id, a.odi, b.case_id, b.odi FROM operations a JOIN operations b ON a.case_id = b.case_id")
 
 
-@pytest.mark.parametrize("query", ["SELECT * FROM operations; SELECT 1", "SELECT 1 AS odi; DROP TABLE operations"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM operations; SELECT 1",
+        "SELECT 1 AS odi; DROP TABLE operations",
+        "COMMIT; DELETE FROM operations",  # what follows would no longer be in the transaction that only reads
+    ],
+)
 def test_a_file_holds_one_query(ask, query):
     with pytest.raises((FileFormatError, DatabaseError), match=r"Write one SELECT|one statement at a time"):
         ask(query)
     assert len(ask()) == 60
+
+
+@pytest.mark.parametrize("query", ["VACUUM INTO 'copy.db'", "ATTACH DATABASE 'copy.db' AS other"])
+def test_no_other_sqlite_file_is_made(elsewhere, monkeypatch, query):
+    with closing(sqlite3.connect("registry.db")) as made:
+        made.execute("CREATE TABLE operations (case_id)")
+    monkeypatch.setenv("REGISTRY_URL", "sqlite:///registry.db")
+    with pytest.raises(DatabaseError, match=r"is only read, and no other file beside it\. Write one SELECT"):
+        answer(query)
+    assert not Path("copy.db").exists()
 
 
 @pytest.mark.parametrize(
