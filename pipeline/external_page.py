@@ -33,7 +33,7 @@ UPDATED_ON_THESE = (
     "These very cases updated the model: on average it is right here by construction, and they judge it no longer."
 )
 UPDATE_WORDS: Mapping[str, str] = {
-    ORIGINAL: "nothing should be changed",
+    ORIGINAL: "no change",
     INTERCEPT: "another intercept",
     INTERCEPT_AND_SLOPE: "another intercept and slope",
 }
@@ -62,13 +62,13 @@ def can_say(found: Figures) -> list[str]:
     if "reason" in size:
         return [f"These cases say little: {size['reason']}."]
     lines = []
-    for verdict, words in ((PRECISE, "They say as precisely as wanted"), (ROUGH, "They say roughly")):
+    for verdict, words in ((PRECISE, "These cases say as precisely as wanted"), (ROUGH, "These cases say roughly")):
         asked = [criterion for criterion in size["criteria"] if criterion["verdict"] == verdict]
         lines += [f"{words} {_joined([_within(one) for one in asked])}."] if asked else []
     hardly = [criterion for criterion in size["criteria"] if criterion["verdict"] == HARDLY]
     if hardly:
         wanted = [f"{_within(one)}; {one['needed']:,} cases would be needed" for one in hardly]
-        lines.append(f"They hardly say {'; nor '.join(wanted)}.")
+        lines.append(f"These cases hardly say {'; nor '.join(wanted)}.")
     return lines
 
 

@@ -37,7 +37,7 @@ from pipeline.params import Params, load_params
 from pipeline.promotions import promotion_lines
 from pipeline.site_cases import OF_PARAMS, OWN, definition, one_model, site_cases
 from pipeline.stages import train
-from pipeline.updated_sites import documented
+from pipeline.updated_sites import RIGHT, documented
 from pipeline.updating import Asked, decision_on, update_file, write_update
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_registry
@@ -283,8 +283,8 @@ def test_what_cannot_be_said_names_the_cases_that_would_be_needed():
         {"measure": "calibration_slope", "width": 0.9, "wanted": 0.2, "needed": 4012, "verdict": HARDLY},
     ]
     assert can_say({"sample_size": {"criteria": criteria}}) == [
-        "They say roughly how well risks order the cases (to within 0.06).",
-        "They hardly say whether risks are too extreme or too timid (to within 0.45); 4,012 cases would be needed.",
+        "These cases say roughly how well risks order the cases (to within 0.06).",
+        "These cases hardly say whether risks are too extreme or too timid (to within 0.45); 4,012 cases would be needed.",
     ]
     assert p_value(0.04) == "0.040"
 
@@ -362,7 +362,7 @@ def test_a_model_that_is_right_is_left_as_it_is(clinic, updated):
     said = update_file(
         Path("site.csv"), "update/bundle", Path("second"), level=0.05, promote="never", registers=False, **PLAIN
     )
-    assert "nothing should be changed" in said
+    assert "The closed test at 0.05 asks for no change (" in said
     assert not Path("second").exists()
 
 
@@ -465,3 +465,27 @@ def test_the_page_prints_the_table_of_the_simulation():
     page = (ROOT / "docs" / "external_validation.md").read_text(encoding="utf-8")
     for table in documented(pd.read_csv(ROOT / "docs" / "external_validation.csv")):
         assert table in page
+
+
+def test_the_page_says_of_the_table_what_stands_in_it():
+    page = (ROOT / "docs" / "external_validation.md").read_text(encoding="utf-8")
+    said = " ".join(page.split())
+    rows = pd.read_csv(ROOT / "docs" / "external_validation.csv").set_index(["shift", "cases"])
+    changed, right, slope = 1 - rows["original"], RIGHT, "what is known tells less"
+    off = (rows["error_after"] - rows["original"] * rows["error_before"]) / changed
+    level = ["failure commoner", "failure rarer"]
+    found = [round(100 * changed[shift, 150]) for shift in (*level, "commoner, and tells less")]
+    assert f"at {found[0]} to {found[1]} of a hundred sites of 150 cases, one of eight points at {found[2]}" in said
+    assert min(changed[shift, 400] for shift in (*level, "commoner, and tells less")) >= 0.935
+    shares = [f"{100 * rows.loc[(slope, cases), 'intercept_and_slope']:.0f} %" for cases in (150, 400, 2000)]
+    assert "{} of sites of 150 cases, {} of 400 and {} of 2,000".format(*shares) in said
+    before, after = (rows.loc[(slope, 150), name] for name in ("error_before", "error_after"))
+    assert f"they are {before:.1f} points off before it and {after:.1f} after" in said
+    assert [round(off[right, cases]) for cases in (150, 400, 2000)] == [9, 5, 2]
+    assert "nine points off. At 400 cases such a site is five points off, at 2,000 two" in said
+    held = 100 * rows["risk_covered"].sort_index()
+    assert min(held[shift, cases] for shift in level for cases in (150, 400, 2000)) >= 95
+    assert f"({held[slope, 150]:.0f} % at 150, {held[slope, 400]:.0f} % at 400)" in said
+    little = [right, "none but the model's own error", "scans misread more often", "pain drawn more widely"]
+    spread = [f"{min(held.loc[little, n]):.0f} to {max(held.loc[little, n]):.0f} % at {n}" for n in (150, 400)]
+    assert f"({spread[0]}, {spread[1]})" in said
