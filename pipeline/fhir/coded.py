@@ -16,8 +16,9 @@ from pipeline.fhir.facts import Fact, Read, moment
 from pipeline.fhir.findings import refused, unused
 from pipeline.fhir.located import Located
 from pipeline.fhir.names import CLINICAL_STATUS, VARIABLE, VERIFICATION_STATUS, choices_of
+from pipeline.fhir.questionnaires import code_text
 from pipeline.fhir.tables import MEASURES, Code, coded_values, codes_for
-from pipeline.fhir.units import UnitError, quantity
+from pipeline.fhir.units import UnitError, plain_number, quantity
 
 Coding = Mapping[str, Any]
 READ = ("Patient", "Observation", "Condition", "Procedure", "MedicationStatement", "ServiceRequest")
@@ -113,7 +114,7 @@ def _observed(name: str, observation: Mapping[str, Any]) -> float | str | None:
     if name in MEASURES or (variable and variable.type == "number"):
         if "valueQuantity" in observation:
             return quantity(name, observation["valueQuantity"])
-        return None
+        return plain_number(name, observation["valueInteger"]) if "valueInteger" in observation else None
     assert variable
     if "valueBoolean" in observation and variable.type == "yes_no":
         return float(observation["valueBoolean"])
@@ -130,15 +131,6 @@ def coded_value(variable: Variable, coding: Coding) -> float | str | None:
     if coding.get("system") == choices_of(variable):
         return next((own for own in variable.codes if code_text(own) == code), None)
     return coded_values().get((variable.name, str(coding.get("system")), code))
-
-
-def code_text(code: float | str) -> str:
-    """A choice of the dictionary as a FHIR code.
-
-    >>> code_text(2.0), code_text("female")
-    ('2', 'female')
-    """
-    return f"{code:g}" if isinstance(code, float) else code
 
 
 def condition_facts(one: Located, today: dt.date) -> Iterator[Read]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from typing import Any
 
 from features.dictionary import Variable, load_dictionary
-from pipeline.fhir.coded import code_text, coded_value
+from pipeline.fhir.coded import coded_value
 from pipeline.fhir.facts import Fact, Read, moment
 from pipeline.fhir.findings import refused, unused
 from pipeline.fhir.located import Located
 from pipeline.fhir.names import choices_of, form_id, questionnaire_of
+from pipeline.fhir.questionnaires import code_text, forms, sections
 from pipeline.fhir.units import UnitError, quantity
 
 Json = dict[str, Any]
@@ -21,34 +21,49 @@ VALUE_OF = {"number": "valueDecimal", "date": "valueDate", "identifier": "valueS
 """The type of an answer by the type of its variable; what has choices is answered with a Coding."""
 
 
-def forms() -> tuple[str, ...]:
-    """The forms of the dictionary, each of which is a Questionnaire."""
-    return tuple(dict.fromkeys(variable.form for variable in load_dictionary().variables))
+def responses(record: Mapping[str, Any], **about: Any) -> list[Json]:
+    """A case as one QuestionnaireResponse a form in which something is recorded; `about` as for `response`."""
+    made = [response(form, record, **about) for form in forms()]
+    return [one for one in made if one is not None]
 
 
-def responses(record: Mapping[str, Any], authored: str | None = None, subject: Json | None = None) -> list[Json]:
-    """A case as one QuestionnaireResponse a form in which something is recorded."""
-    variables = [variable for variable in load_dictionary().variables if record.get(variable.name) is not None]
-    return [
-        response(form, {variable.name: record[variable.name] for variable in rows}, authored, subject)
-        for form, rows in groupby(sorted(variables, key=lambda v: forms().index(v.form)), key=lambda v: v.form)
-    ]
+def response(
+    form: str, record: Mapping[str, Any], *, authored: str | None = None, subject: Json | None = None
+) -> Json | None:
+    """What a case holds of one form, as a completed QuestionnaireResponse; None if it holds nothing.
 
-
-def response(form: str, record: Mapping[str, Any], authored: str | None = None, subject: Json | None = None) -> Json:
-    """What a case holds of one form, as a completed QuestionnaireResponse."""
-    answers = [
-        {"linkId": name, "text": load_dictionary()[name].label, "answer": [_answer(load_dictionary()[name], value)]}
-        for name, value in record.items()
-    ]
+    Parameters
+    ----------
+    record : mapping
+        Values by the dictionary's names; None is missing.
+    authored : str, optional
+        When it was answered, as a FHIR dateTime.
+    subject : Reference, optional
+        Of whom it is.
+    """
+    items: list[Json] = []
+    for link, title, variables in sections(form):
+        answered = [
+            _item(variable, record[variable.name]) for variable in variables if record.get(variable.name) is not None
+        ]
+        if link and answered:
+            items.append({"linkId": link, "text": title, "item": answered})
+        else:
+            items += answered
+    if not items:
+        return None
     content: Json = {
         "resourceType": "QuestionnaireResponse",
         "id": form_id(form),
         "questionnaire": questionnaire_of(form),
         "status": "completed",
-        "item": answers,
+        "item": items,
     }
     return {**content, **({"subject": subject} if subject else {}), **({"authored": authored} if authored else {})}
+
+
+def _item(variable: Variable, value: Any) -> Json:
+    return {"linkId": variable.name, "text": variable.label, "answer": [_answer(variable, value)]}
 
 
 def _answer(variable: Variable, value: Any) -> Json:

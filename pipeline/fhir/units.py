@@ -36,6 +36,15 @@ def quantity(variable: str, given: Mapping[str, Any]) -> float:
     return float(given["value"]) * known[given["code"]]
 
 
+def plain_number(variable: str, value: float) -> float | None:
+    """A number without a unit, where the variable is a count or a score whose unit is the unity; else None.
+
+    >>> plain_number("nrs_leg", 7), plain_number("odi", 22)
+    (7.0, None)
+    """
+    return float(value) if factors()[unit_of(variable)].get("1") == 1 else None
+
+
 def as_quantity(variable: str, value: float) -> dict[str, Any]:
     """A value as a FHIR Quantity in the preferred UCUM unit, which is the dictionary's own.
 
