@@ -42,6 +42,10 @@ MODEL = click.option(
 
 FIT_FOR: dict[str, Known] = {"prediction": "preoperative", "workup": "follow_up", "training": "adjudication"}
 """What a file may be for, by what is known then."""
+FOR = click.option(
+    "--for", "moment", type=click.Choice(list(FIT_FOR)), default="prediction", show_default=True,
+    help="A prediction sees what is known before the operation, a work-up what is found after it; training needs all.",
+)  # fmt: skip
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,10 +63,7 @@ def cli(study: str | None) -> None:
 
 @cli.command()
 @click.argument("cases", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--for", "moment", type=click.Choice(list(FIT_FOR)), default="prediction", show_default=True,
-    help="A prediction sees what is known before the operation, a work-up what is found after it; training needs all.",
-)  # fmt: skip
+@FOR
 @click.option(
     "--out", "problems_file", type=click.Path(path_type=Path, dir_okay=False),
     help="CSV for every problem of a study's records, with all its rows.",
@@ -411,10 +412,6 @@ def redcap() -> None:
 OUT_CSV = click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write."
 )
-FOR = click.option(
-    "--for", "moment", type=click.Choice(list(FIT_FOR)), default="prediction", show_default=True,
-    help="What is known later is left out.",
-)  # fmt: skip
 WORK_UP = click.option(
     "--work-up", "which", default="last", show_default=True, metavar="last|first|NUMBER",
     help="Of a case that was worked up more than once: by its day, or by its place in the project.",
@@ -482,6 +479,55 @@ def redcap_send(cases: Path, address: str, **reading: Unpack[Reading]) -> None:
     from pipeline.redcap import commands
 
     click.echo(commands.send(cases, address, **reading))
+
+
+@cli.group()
+def fhir() -> None:
+    """FHIR R4: the forms, cases and past answers as resources, and cases read from resources."""
+
+
+@fhir.command("questionnaires")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for them.")
+def fhir_questionnaires(out: Path) -> None:
+    """Every form of the dictionary as a Questionnaire."""
+    from pipeline.fhir import commands
+
+    click.echo(commands.write_questionnaires(out))
+
+
+@fhir.command("write")
+@CASES
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the Bundles.")
+@FOR
+@reading_options
+def fhir_write(cases: Path, out: Path, moment: str, **reading: Unpack[Reading]) -> None:
+    """Each case of a file as a Bundle of QuestionnaireResponses."""
+    from pipeline.fhir import commands
+
+    click.echo(commands.write_cases(cases, out, FIT_FOR[moment], **reading))
+
+
+@fhir.command("read")
+@click.argument("resources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=FILE, required=True, help="CSV file for the cases.")
+@click.option("--left-out", type=FILE, help="JSON file for what was not used, as an OperationOutcome.")
+@click.option("--centre", metavar="NAME", help="The centre_id of the cases that name none.")
+@FOR
+def fhir_read(resources: tuple[Path, ...], out: Path, left_out: Path | None, centre: str | None, moment: str) -> None:
+    """A table of cases from files of FHIR, or folders of them: a Bundle, or a QuestionnaireResponse, for each case."""
+    from pipeline.fhir import commands
+
+    click.echo(commands.read_cases(resources, out, FIT_FOR[moment], centre=centre, left_out=left_out))
+
+
+@fhir.command("show")
+@click.argument("prediction_id")
+@STORE
+def fhir_show(prediction_id: str, store: Path | None) -> None:
+    """A past answer as RiskAssessment and Provenance. Prints a patient's values: for those entitled to look."""
+    from pipeline.fhir import commands
+
+    click.echo(commands.past_answer(store, prediction_id))
 
 
 @cli.command()

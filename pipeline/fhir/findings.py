@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["error", "warning"]
+EVERYTHING = "What was sent"
+"""Stands for the path to the whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,7 @@ class Finding:
 
 def refused(at: str, rule: str, why: str, kind: str = "value", variable: str | None = None) -> Finding:
     """Something that must be mended before anything is answered."""
-    return Finding(at=at, severity="error", kind=kind, rule=rule, detail=f"{at} {why}", variable=variable)
+    return Finding(at=at, severity="error", kind=kind, rule=rule, detail=f"{at or EVERYTHING} {why}", variable=variable)
 
 
 def unused(at: str, rule: str, why: str, kind: str = "not-supported", variable: str | None = None) -> Finding:

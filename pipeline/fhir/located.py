@@ -89,4 +89,4 @@ def _is_word(name: str) -> bool:
 
 
 def _not_a_resource(at: str) -> Finding:
-    return refused(at or "What was sent", "not_a_resource", "is no FHIR resource.", kind="structure")
+    return refused(at, "not_a_resource", "is no FHIR resource.", kind="structure")

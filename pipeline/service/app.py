@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,21 +19,20 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from features.dictionary import Known
-from features.errors import CaseNotFoundError
 from models.screening import Screener
 from models.workup import CauseFinder
+from pipeline.fhir.routes import add_fhir
 from pipeline.prediction_record.errors import RecordError
-from pipeline.prediction_record.reading import Kept, open_record
-from pipeline.prediction_record.store import Receipt, Record
+from pipeline.prediction_record.store import Record
 from pipeline.service import openapi
-from pipeline.service.answering import all_answered, answered, unrecorded, with_receipt
+from pipeline.service.answering import all_answered, answered, unrecorded
 from pipeline.service.body import json_of
 from pipeline.service.dictionary_page import dictionary_content
 from pipeline.service.exporter import Exporter
 from pipeline.service.guard import OPEN_TO_ALL, Guard
 from pipeline.service.logs import event, told
+from pipeline.service.past import answer_in, entries_of, later
 from pipeline.service.problems import (
-    ERASED,
     INVALID,
     MISTAKES_LISTED,
     NOT_FOUND,
@@ -48,7 +46,6 @@ from pipeline.service.problems import (
 from pipeline.service.request_model import ANSWERED, Checked, case_model, checked
 from pipeline.service.settings import ServiceSettings
 
-PREDICTION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 LEAST_FREE_BYTES = 10_000_000
 """Of the disk that holds the record; with less the service says that it is not ready."""
 FIGURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -79,6 +76,7 @@ def create_app(settings: ServiceSettings, screener: Screener, finder: CauseFinde
     _add_questions(app)
     _add_predictions(app)
     _add_about(app)
+    add_fhir(app)
     _add_page(app)
     made_by_fastapi = app.openapi
     app.openapi = lambda: _openapi(app, made_by_fastapi)  # type: ignore[method-assign]
@@ -114,7 +112,7 @@ def json_response(content: Any) -> Response:
 
 async def _as_problem(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, ProblemError)
-    return problem_response(problem, request.state.request_id)
+    return problem_response(problem, request.state.request_id, request.url.path)
 
 
 async def _as_known_problem(request: Request, error: Exception) -> Response:
@@ -122,7 +120,7 @@ async def _as_known_problem(request: Request, error: Exception) -> Response:
     kind = OF_STATUS.get(error.status_code, NOT_FOUND)
     words = {404: "Nothing is at this address.", 405: "See the Allow header."}.get(kind.status, kind.title + ".")
     problem = ProblemError(kind, words, headers=error.headers)
-    return problem_response(problem, request.state.request_id)
+    return problem_response(problem, request.state.request_id, request.url.path)
 
 
 # ---- questions -----------------------------------------------------------------------------------
@@ -260,8 +258,8 @@ def _add_predictions(app: FastAPI) -> None:
         responses=openapi.gives({"oneOf": [openapi.of("Answer"), openapi.of("WorkUpAnswer")]}, "The answer", *LOOK),
     )
     async def prediction(request: Request, prediction_id: str) -> Response:
-        entries = await asyncio.to_thread(_entries, request.app.state.settings.record, prediction_id)
-        return json_response({**_answer(entries), "later": [_later(kept) for kept in entries[1:]]})
+        entries = await asyncio.to_thread(entries_of, request.app.state.settings.record, prediction_id)
+        return json_response({**answer_in(entries), "later": [later(kept) for kept in entries[1:]]})
 
     @app.get(
         "/predictions/{prediction_id}/figure.svg",
@@ -276,41 +274,13 @@ def _add_predictions(app: FastAPI) -> None:
         return Response(drawing.encode(), media_type="image/svg+xml", headers=headers)
 
 
-def _entries(record: Path, prediction_id: str) -> list[Kept]:
-    """A prediction that has its content, and what was attached to it."""
-    missing = ProblemError(NOT_FOUND, "The record has no such prediction. Check the prediction_id.")
-    if not PREDICTION_ID.fullmatch(prediction_id):
-        raise missing
-    try:
-        with open_record(record) as reader:
-            entries = reader.entries_of(prediction_id)
-    except CaseNotFoundError:
-        raise missing from None
-    except RecordError as error:
-        event("the record cannot be read", logging.ERROR, **told(error))
-        raise unrecorded(error) from None
-    if entries[0].content is None:
-        raise ProblemError(ERASED, "That it was made is still in the record; what it said is not.")
-    return entries
-
-
-def _answer(entries: list[Kept]) -> dict[str, Any]:
-    first = entries[0]
-    assert first.content is not None
-    entry = first.entry
-    receipt = Receipt(entry.prediction_id, entry.sequence, entry.made_at, entry.sha256)
-    return with_receipt(first.content["answer"], receipt)
-
-
-def _later(kept: Kept) -> dict[str, Any]:
-    return {"kind": kept.entry.kind, "made_at": kept.entry.made_at, "content": kept.content}
-
-
 def _figure(record: Path, prediction_id: str) -> str:
     from models.body_figure import body_figure
     from models.screening import picture_of
 
-    return body_figure(picture_of(_answer(_entries(record, prediction_id))["picture"]), "Pain expected and reported")
+    return body_figure(
+        picture_of(answer_in(entries_of(record, prediction_id))["picture"]), "Pain expected and reported"
+    )
 
 
 # ---- about the service ---------------------------------------------------------------------------

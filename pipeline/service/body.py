@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from pipeline.service.problems import BAD_JSON, SLOW, TOO_LARGE, WRONG_TYPE, ProblemError
 
+PLAIN = ("application/json",)
 
-async def json_of(request: Request, *, limit: int, seconds: float) -> Any:
+
+async def json_of(request: Request, *, limit: int, seconds: float, kinds: Sequence[str] = PLAIN) -> Any:
     """The JSON value of a body.
 
     Parameters
@@ -20,6 +23,7 @@ async def json_of(request: Request, *, limit: int, seconds: float) -> Any:
         Bytes that it may have; what comes after them is not read.
     seconds : float
         In which it must arrive.
+    kinds : media types that it may have, the usual one first
 
     Raises
     ------
@@ -28,8 +32,8 @@ async def json_of(request: Request, *, limit: int, seconds: float) -> Any:
         JSON: text that is not UTF-8, a name given twice, NaN or infinity, brackets within brackets without end.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise ProblemError(WRONG_TYPE, "Send the record as JSON, with the header Content-Type: application/json.")
+    if kind not in kinds:
+        raise ProblemError(WRONG_TYPE, f"Send the record as JSON, with the header Content-Type: {kinds[0]}.")
     try:
         async with asyncio.timeout(seconds):
             raw = await _bytes_of(request, limit)

@@ -26,7 +26,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-OPEN_TO_ALL = ("/", "/health", "/ready", "/problems", "/openapi.json", "/dictionary")
+OPEN_TO_ALL = ("/", "/health", "/ready", "/problems", "/openapi.json", "/dictionary", "/fhir/metadata")
 """What needs no token: the page, and what is the same for everybody."""
 NOT_COUNTED = ("/health", "/ready")
 STATIC = "/static/"
@@ -89,7 +89,7 @@ class Guard:
             fault = told(error)
             if not sent["status"]:
                 problem = ProblemError(FAULT, "Tell whoever runs it, with the request_id. Nothing was answered.")
-                await problem_response(problem, request_id)(scope, receive, send_guarded)
+                await problem_response(problem, request_id, scope["path"])(scope, receive, send_guarded)
         finally:
             self._at_once -= 1
             self._log(scope, headers, request_id, started, sent, fault)
@@ -97,7 +97,7 @@ class Guard:
     async def _answer(self, scope: Scope, headers: Headers, request_id: str, receive: Receive, send: Send) -> None:
         refused = self._refusal(scope, headers)
         if refused:
-            await problem_response(refused, request_id)(scope, receive, send)
+            await problem_response(refused, request_id, scope["path"])(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

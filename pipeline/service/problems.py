@@ -12,7 +12,11 @@ from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
+from pipeline.fhir.findings import Finding
+from pipeline.fhir.operation_outcome import FHIR_MEDIA_TYPE, problem_outcome
+
 MEDIA_TYPE = "application/problem+json"
+FHIR = "/fhir/"
 MISTAKES_LISTED = 500
 """Mistakes that one answer lists; more are counted."""
 
@@ -26,6 +30,7 @@ class Kind(NamedTuple):
 
 
 BAD_JSON = Kind(400, "json", "The body is not the JSON that is expected")
+BAD_FHIR = Kind(400, "fhir", "A resource is not what FHIR R4 defines")
 UNAUTHORISED = Kind(401, "token", "A valid token is needed")
 NOT_FOUND = Kind(404, "not-found", "There is nothing here")
 WRONG_METHOD = Kind(405, "method", "This address does not take this method")
@@ -35,16 +40,17 @@ TOO_LARGE = Kind(413, "too-large", "The body is too large")
 WRONG_TYPE = Kind(415, "content-type", "The body must be application/json")
 WRONG_HOST = Kind(421, "host", "This service does not answer under that name")
 INVALID = Kind(422, "record", "The record has mistakes")
+UNFIT = Kind(422, "fhir-case", "The resources do not make one case")
 TOO_MANY = Kind(429, "rate", "Too many requests")
 FAULT = Kind(500, "fault", "The service failed; this is not a mistake of yours")
 BUSY = Kind(503, "busy", "Too many requests are being answered at once")
 UNRECORDED = Kind(503, "unrecorded", "The prediction record cannot be used, so nothing may be answered")
 NO_ROOM = Kind(507, "no-room", "The disk is full, so nothing may be answered")
 KINDS = (
-    BAD_JSON, UNAUTHORISED, NOT_FOUND, WRONG_METHOD, SLOW, ERASED, TOO_LARGE, WRONG_TYPE, WRONG_HOST, INVALID,
-    TOO_MANY, FAULT, BUSY, UNRECORDED, NO_ROOM,
+    BAD_JSON, BAD_FHIR, UNAUTHORISED, NOT_FOUND, WRONG_METHOD, SLOW, ERASED, TOO_LARGE, WRONG_TYPE, WRONG_HOST, INVALID,
+    UNFIT, TOO_MANY, FAULT, BUSY, UNRECORDED, NO_ROOM,
 )  # fmt: skip
-OF_STATUS = {kind.status: kind for kind in KINDS if kind is not BUSY}
+OF_STATUS = {kind.status: kind for kind in KINDS if kind not in (BAD_FHIR, BUSY, UNFIT)}
 """What a status means where nothing more is known."""
 
 
@@ -76,9 +82,11 @@ class ProblemError(Exception):
         *,
         unlisted: int = 0,
         headers: Mapping[str, str] | None = None,
+        findings: Sequence[Finding] = (),
     ) -> None:
         super().__init__(detail)
         self.kind, self.detail, self.headers = kind, detail, dict(headers or {})
+        self.findings = tuple(findings)
         self.mistakes = tuple(mistakes[:MISTAKES_LISTED])
         self.unlisted = unlisted + max(0, len(mistakes) - MISTAKES_LISTED)
 
@@ -90,7 +98,11 @@ def invalid(mistakes: Sequence[Mistake], unlisted: int = 0) -> ProblemError:
     return ProblemError(INVALID, words, mistakes, unlisted=unlisted)
 
 
-def problem_response(problem: ProblemError, request_id: str) -> Response:
+def problem_response(problem: ProblemError, request_id: str, path: str = "") -> Response:
+    """A problem as its client reads it: below `/fhir/` an OperationOutcome, elsewhere problem details."""
+    if path.startswith(FHIR):
+        outcome = json.dumps(problem_outcome(problem, request_id), ensure_ascii=False).encode()
+        return Response(outcome, problem.kind.status, problem.headers, FHIR_MEDIA_TYPE)
     content: dict[str, Any] = {
         "type": f"/problems#{problem.kind.name}",
         "title": problem.kind.title,

@@ -1,0 +1,181 @@
+"""The FHIR side of the service: one case in resources answered, past answers as resources, the forms."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from pipeline.fhir.capability import capability_statement, screen_operation
+from pipeline.fhir.findings import Finding
+from pipeline.fhir.names import form_id
+from pipeline.fhir.operation_outcome import FHIR_MEDIA_TYPE, operation_outcome
+from pipeline.fhir.questionnaires import forms, questionnaire, questionnaires
+from pipeline.fhir.reading import case_of
+from pipeline.fhir.risk_assessment import named, provenance, pseudonymous, risk_assessment
+from pipeline.prediction_record.reading import Kept
+from pipeline.service.answering import answered
+from pipeline.service.body import json_of
+from pipeline.service.past import answer_in, entries_of
+from pipeline.service.problems import BAD_FHIR, NOT_FOUND, UNFIT, ProblemError
+
+Json = dict[str, Any]
+KINDS = (FHIR_MEDIA_TYPE, "application/json")
+UNPARSED = ("specification", "not_a_resource", "nested")
+"""Rules whose breach means that what was sent is no FHIR at all."""
+BODY = (400, 401, 408, 413, 415, 422, 429, 503, 507)
+LOOK = (401, 404, 410, 429)
+
+
+def fhir_response(resource: Mapping[str, Any]) -> Response:
+    body = json.dumps(resource, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(body.encode(), media_type=FHIR_MEDIA_TYPE)
+
+
+def add_fhir(app: FastAPI) -> None:
+    """The addresses below `/fhir/`; every problem there is an OperationOutcome."""
+    _add_screen(app)
+    _add_past(app)
+    _add_forms(app)
+
+
+def _add_screen(app: FastAPI) -> None:
+    @app.post(
+        "/fhir/$screen",
+        tags=["fhir"],
+        summary="One planned operation in FHIR resources: RiskAssessment and Provenance, and what was not used",
+        response_class=Response,
+        openapi_extra={"requestBody": {"required": True, "content": {FHIR_MEDIA_TYPE: {"schema": RESOURCE}}}},
+        responses=_gives("A Bundle of the answer, as it was recorded", *BODY),
+    )
+    async def screen(request: Request) -> Response:
+        state = request.app.state
+        params = state.settings.params
+        body = await json_of(request, limit=params.body_bytes, seconds=params.body_seconds, kinds=KINDS)
+        case = await asyncio.to_thread(case_of, body)
+        if case.problems:
+            raise _unfit(case.problems)
+        if not set(case.record) - NOT_ASKED:
+            raise _unfit([*case.unmapped, NOTHING])
+        answer = await answered(state.screener, state.record, case.record)
+        subject = named(str(case.record.get("patient_id", ""))) or pseudonymous(None)
+        resources = [risk_assessment(answer, case.record, subject), provenance(answer)]
+        if case.unmapped:
+            resources.append(operation_outcome(case.unmapped))
+        return fhir_response(_bundle(request, "collection", resources))
+
+
+def _add_past(app: FastAPI) -> None:
+    @app.get(
+        "/fhir/RiskAssessment/{prediction_id}",
+        tags=["fhir"],
+        summary="A past answer as a RiskAssessment; the patient is named by the pseudonym of the record",
+        response_class=Response,
+        responses=_gives("The RiskAssessment", *LOOK),
+    )
+    async def past(request: Request, prediction_id: str) -> Response:
+        kept = await _recorded(request, prediction_id)
+        content = kept[0].content or {}
+        return fhir_response(risk_assessment(answer_in(kept), content["inputs"], pseudonymous(content["patient"])))
+
+    @app.get(
+        "/fhir/Provenance/{prediction_id}",
+        tags=["fhir"],
+        summary="Which models made a past answer, and from what",
+        response_class=Response,
+        responses=_gives("The Provenance", *LOOK),
+    )
+    async def origin(request: Request, prediction_id: str) -> Response:
+        return fhir_response(provenance(answer_in(await _recorded(request, prediction_id))))
+
+    @app.get(
+        "/fhir/Provenance",
+        tags=["fhir"],
+        summary="The Provenance of a RiskAssessment",
+        response_class=Response,
+        responses=_gives("A Bundle of one", *LOOK),
+    )
+    async def origins(request: Request, target: str = "") -> Response:
+        prediction_id = target.removeprefix("RiskAssessment/")
+        found = provenance(answer_in(await _recorded(request, prediction_id)))
+        return fhir_response(_bundle(request, "searchset", [found]))
+
+
+def _add_forms(app: FastAPI) -> None:
+    by_id = {form_id(form): form for form in forms()}
+
+    @app.get("/fhir/metadata", tags=["fhir"], response_class=Response, responses=_gives("CapabilityStatement", 429))
+    async def metadata(request: Request) -> Response:
+        return fhir_response(capability_statement(_base(request)))
+
+    @app.get(
+        "/fhir/OperationDefinition/screen",
+        tags=["fhir"],
+        response_class=Response,
+        responses=_gives("Of $screen", 401, 429),
+    )
+    async def operation() -> Response:
+        return fhir_response(screen_operation())
+
+    @app.get("/fhir/Questionnaire", tags=["fhir"], response_class=Response, responses=_gives("All forms", 401, 429))
+    async def every_form(request: Request) -> Response:
+        return fhir_response(_bundle(request, "searchset", questionnaires()))
+
+    @app.get("/fhir/Questionnaire/{form}", tags=["fhir"], response_class=Response, responses=_gives("A form", *LOOK))
+    async def one_form(form: str) -> Response:
+        if form not in by_id:
+            raise ProblemError(NOT_FOUND, f"The forms are {', '.join(by_id)}.")
+        return fhir_response(questionnaire(by_id[form]))
+
+
+# ---- parts -----------------------------------------------------------------------------------------
+
+RESOURCE: Json = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"type": "string"}}}
+NOT_ASKED = frozenset({"case_id", "patient_id", "centre_id", "index_date", "record_origin"})
+NOTHING = Finding(
+    at="", severity="error", kind="required", rule="nothing_recorded",
+    detail="Nothing in what was sent says anything of a case, so there is nothing to answer.",
+)  # fmt: skip
+
+
+def _unfit(findings: Sequence[Finding]) -> ProblemError:
+    """All problems of a case at once."""
+    errors = sum(finding.severity == "error" for finding in findings)
+    kind = BAD_FHIR if any(finding.rule in UNPARSED for finding in findings) else UNFIT
+    words = f"{errors} problem{'s' if errors > 1 else ''}. Nothing was answered, and nothing recorded."
+    return ProblemError(kind, words, findings=findings)
+
+
+async def _recorded(request: Request, prediction_id: str) -> list[Kept]:
+    kept = await asyncio.to_thread(entries_of, request.app.state.settings.record, prediction_id)
+    if kept[0].is_workup:
+        raise ProblemError(NOT_FOUND, "That answer is of a work-up after an operation, which is no RiskAssessment.")
+    return kept
+
+
+def _bundle(request: Request, kind: str, resources: Sequence[Mapping[str, Any]]) -> Json:
+    entries = [
+        {"fullUrl": f"{_base(request)}/{one['resourceType']}/{one['id']}", "resource": one}
+        if "id" in one
+        else {"resource": one}
+        for one in resources
+    ]
+    total = {"total": len(entries)} if kind == "searchset" else {}
+    return {"resourceType": "Bundle", "type": kind, **total, "entry": entries}
+
+
+def _base(request: Request) -> str:
+    return f"{request.base_url}fhir"
+
+
+def _gives(words: str, *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What an operation answers; problems are OperationOutcomes."""
+    content = {FHIR_MEDIA_TYPE: {"schema": RESOURCE}}
+    problems: dict[int | str, dict[str, Any]] = {
+        status: {"description": "An OperationOutcome that says why", "content": content} for status in statuses
+    }
+    return {200: {"description": words, "content": content}, **problems}
