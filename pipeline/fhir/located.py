@@ -54,7 +54,7 @@ def _walk(content: Any, at: str, full_url: str | None, depth: int) -> Iterator[L
         return
     if isinstance(content, list):
         for place, one in enumerate(content):
-            yield from _walk(one, f"{at}[{place}]", None, depth)
+            yield from _walk(one, f"{at}[{place}]", None, depth + 1)
     elif isinstance(content, Mapping) and "resourceType" in content:
         yield from _resource(content, at, full_url, depth)
     elif isinstance(content, Mapping) and not depth and all(_is_word(name) for name in content):

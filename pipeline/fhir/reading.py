@@ -57,7 +57,9 @@ def case_of(content: Any, *, at: str = "", known: Known = "preoperative", today:
     """
     day = today or dt.date.today()
     resources, problems = located(content, at)
-    problems += _of_several_patients(resources)
+    several = _of_several_patients(resources)
+    if several:
+        return MappedCase(record={}, sources={}, unmapped=[], problems=[*problems, *several])
     facts: list[Fact] = []
     unmapped: list[Finding] = []
     for one in resources:

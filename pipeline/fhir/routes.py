@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from pipeline.fhir.capability import capability_statement, screen_operation
-from pipeline.fhir.findings import Finding
+from pipeline.fhir.findings import Finding, refused
 from pipeline.fhir.names import form_id
 from pipeline.fhir.operation_outcome import FHIR_MEDIA_TYPE, operation_outcome
 from pipeline.fhir.questionnaires import forms, questionnaire, questionnaires
@@ -56,6 +56,8 @@ def _add_screen(app: FastAPI) -> None:
         state = request.app.state
         params = state.settings.params
         body = await json_of(request, limit=params.body_bytes, seconds=params.body_seconds, kinds=KINDS)
+        if not isinstance(body, dict) or "resourceType" not in body:
+            raise _unfit([refused("", "not_a_resource", "is no FHIR resource. Send a Bundle.", kind="structure")])
         case = await asyncio.to_thread(case_of, body)
         if case.problems:
             raise _unfit(case.problems)
