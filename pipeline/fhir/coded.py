@@ -18,7 +18,7 @@ from pipeline.fhir.located import Located
 from pipeline.fhir.names import CLINICAL_STATUS, VARIABLE, VERIFICATION_STATUS, choices_of
 from pipeline.fhir.questionnaires import code_text
 from pipeline.fhir.tables import MEASURES, Code, coded_values, codes_for
-from pipeline.fhir.units import UnitError, plain_number, quantity
+from pipeline.fhir.units import UnitError, as_float, plain_number, quantity
 
 Coding = Mapping[str, Any]
 READ = ("Patient", "Observation", "Condition", "Procedure", "MedicationStatement", "ServiceRequest")
@@ -198,7 +198,7 @@ def _opioid_use(dosage: Mapping[str, Any]) -> float | None:
     repeat = dosage.get("timing", {}).get("repeat", {})
     is_often = repeat.get("frequency", 1) >= 1 and repeat.get("period") is not None
     hours = {"h": 1, "d": 24, "min": 1 / 60}.get(repeat.get("periodUnit"))
-    return DAILY if is_often and hours is not None and repeat["period"] * hours <= 24 else None
+    return DAILY if is_often and hours is not None and as_float(repeat["period"]) * hours <= 24 else None
 
 
 def request_facts(one: Located, today: dt.date) -> Iterator[Read]:

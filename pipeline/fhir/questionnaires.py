@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ GROUPED_BY = ("level", "root", "region")
 OPERATORS = ("=", ">", "exists")
 
 
+@cache
 def forms() -> tuple[str, ...]:
     """The forms of the dictionary, each of which is a Questionnaire."""
     return tuple(dict.fromkeys(variable.form for variable in load_dictionary().variables))
@@ -59,15 +60,19 @@ def questionnaire(form: str) -> Json:
     }
 
 
-def sections(form: str) -> Iterator[tuple[str, str, Sequence[Variable]]]:
+@cache
+def sections(form: str) -> tuple[tuple[str, str, tuple[Variable, ...]], ...]:
     """The groups of a form with link and title, in the order of the dictionary; without a link, a single variable."""
     groups: dict[str, list[Variable]] = {}
     for variable in load_dictionary().variables:
         if variable.form == form:
             groups.setdefault(group_of(variable) or variable.name, []).append(variable)
-    for link, variables in groups.items():
-        is_group = group_of(variables[0]) is not None
-        yield (link, LABELS[link.partition(":")[2]], variables) if is_group else ("", "", variables)
+    return tuple(
+        (link, LABELS[link.partition(":")[2]], tuple(variables))
+        if group_of(variables[0])
+        else ("", "", tuple(variables))
+        for link, variables in groups.items()
+    )
 
 
 def group_of(variable: Variable) -> str | None:

@@ -13,7 +13,7 @@ from pipeline.fhir.findings import refused, unused
 from pipeline.fhir.located import Located
 from pipeline.fhir.names import choices_of, form_id, questionnaire_of
 from pipeline.fhir.questionnaires import code_text, forms, sections
-from pipeline.fhir.units import UnitError, quantity
+from pipeline.fhir.units import UnitError, as_float, quantity
 
 Json = dict[str, Any]
 ANSWERED = ("completed", "amended")
@@ -124,4 +124,4 @@ def _value(variable: Variable, answer: Mapping[str, Any]) -> float | str | None:
     if "valueQuantity" in answer:
         return quantity(variable.name, answer["valueQuantity"])
     number = answer.get("valueDecimal", answer.get("valueInteger"))
-    return None if number is None else float(number)
+    return None if number is None else as_float(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def quantity(variable: str, given: Mapping[str, Any]) -> float:
         raise UnitError("It has no value, or one that is only more or less than another.")
     if given.get("system") != UCUM or given.get("code") not in known:
         raise UnitError(f"Send it with a UCUM code: {', '.join(known)}.")
-    return float(given["value"]) * known[given["code"]]
+    return as_float(given["value"]) * known[given["code"]]
 
 
 def plain_number(variable: str, value: float) -> float | None:
@@ -42,7 +43,19 @@ def plain_number(variable: str, value: float) -> float | None:
     >>> plain_number("nrs_leg", 7), plain_number("odi", 22)
     (7.0, None)
     """
-    return float(value) if factors()[unit_of(variable)].get("1") == 1 else None
+    return as_float(value) if factors()[unit_of(variable)].get("1") == 1 else None
+
+
+def as_float(value: float) -> float:
+    """A number of JSON as a float; one with more digits than a float can hold is infinite, which no variable takes.
+
+    >>> as_float(10**400)
+    inf
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def as_quantity(variable: str, value: float) -> dict[str, Any]:

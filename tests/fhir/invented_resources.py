@@ -93,15 +93,19 @@ def chart() -> list[Json]:
 
 
 def spoilt(content: Any, draw: random.Random) -> Any:
-    """A copy with one to three places changed into something that nobody would send, or would."""
+    """A copy with one to three places changed, into what is like it or into what nobody would send."""
     content = copy.deepcopy(content)
     for _ in range(draw.randint(1, 3)):
-        holder, key = draw.choice(list(_places(content)))
+        places = list(_places(content))
+        holder, key = draw.choice(places)
         change = draw.random()
-        if change < 0.25:
+        if change < 0.2:
             del holder[key]
-        elif change < 0.4 and isinstance(holder, list):
+        elif change < 0.3 and isinstance(holder, list):
             holder.append(copy.deepcopy(holder[key]))
+        elif change < 0.8:
+            like = [other[name] for other, name in places if type(other[name]) is type(holder[key])]
+            holder[key] = copy.deepcopy(draw.choice([*like, *(one for one in JUNK if type(one) is type(holder[key]))]))
         else:
             holder[key] = copy.deepcopy(draw.choice(JUNK))
     return content
