@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from features.dictionary import Known
+from features.dictionary import Known, load_dictionary
 from pipeline.fhir.coded import DECOMPRESSIONS, READERS
 from pipeline.fhir.facts import Fact, Read
 from pipeline.fhir.findings import Finding, refused, unused
 from pipeline.fhir.located import Located, located
 from pipeline.fhir.responses import response_facts
+from pipeline.fhir.tables import MEASURES
 from pipeline.service.request_model import checked
 
 ALL_READERS: Mapping[str, Callable[[Located, dt.date], Iterator[Read]]] = {
@@ -22,6 +23,7 @@ ALL_READERS: Mapping[str, Callable[[Located, dt.date], Iterator[Read]]] = {
 COMPARTMENT = ("subject", "patient")
 """Elements that say of whom a resource is."""
 ERRORS = ("error", "fatal")
+LATER = "it is of something that is known only after the operation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,8 @@ def case_of(content: Any, *, at: str = "", known: Known = "preoperative", today:
     at : str
         FHIRPath to it, where it is a part of something larger.
     known : Known
-        What may be known when the question is asked; a variable known later is a problem.
+        What may be known when the question is asked. An answer of later is a problem; a code that tells of
+        later is not used.
     today : date
         For the age, and for the time since the last operation.
     """
@@ -62,9 +65,12 @@ def case_of(content: Any, *, at: str = "", known: Known = "preoperative", today:
         return MappedCase(record={}, sources={}, unmapped=[], problems=[*problems, *several])
     facts: list[Fact] = []
     unmapped: list[Finding] = []
+    wanted = {variable.name for variable in load_dictionary().known_by(known)} | set(MEASURES)
     for one in resources:
         for read in _read(one, day):
-            if isinstance(read, Fact):
+            if isinstance(read, Fact) and not read.is_answer and read.variable not in wanted:
+                unmapped.append(unused(read.at, "later", LATER, "not-supported", read.variable))
+            elif isinstance(read, Fact):
                 facts.append(read)
             else:
                 (problems if read.severity == "error" else unmapped).append(read)

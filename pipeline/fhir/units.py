@@ -26,8 +26,8 @@ def quantity(variable: str, given: Mapping[str, Any]) -> float:
     --------
     >>> quantity("walking_distance_m", {"value": 0.4, "system": UCUM, "code": "km"})
     400.0
-    >>> quantity("body_weight_kg", {"value": 154, "system": UCUM, "code": "[lb_av]"})
-    69.85322498
+    >>> quantity("body_weight_kg", {"value": 100, "system": UCUM, "code": "[lb_av]"})
+    45.359237
     """
     known = factors()[unit_of(variable)]
     if "value" not in given or given.get("comparator"):

@@ -167,6 +167,18 @@ def test_a_decompression_ordered_with_a_fusion_is_both(made):
     assert said["planned_procedure"] == "decompression_and_fusion"
 
 
+def test_a_blood_test_of_the_work_up_is_read_for_the_work_up_alone(made):
+    crp = made.measured("1988-5", 1.2, "mg/dL")
+    assert rules(read(crp).unmapped) == ["later"]
+    assert case_of(crp, known="follow_up").record == {"followup_crp_mg_l": 12.0}
+
+
+def test_an_answer_that_is_known_only_later_is_refused(made):
+    assert problems(
+        made.observation(made.OWN, "odi_12m", valueQuantity={"value": 10, "system": made.UCUM, "code": "%"})
+    ) == ["later_variable"]
+
+
 # ---- what is refused ---------------------------------------------------------------------------------
 
 

@@ -67,6 +67,14 @@ def test_a_chart_is_answered_and_what_was_not_used_is_listed(answering, made):
     assert [issue["expression"] for issue in issues] == [["Bundle.entry[12].resource"], ["Bundle.entry[13].resource"]]
 
 
+def test_the_case_of_the_documentation_is_answered_as_it_says(answering):
+    page = Path("docs/fhir.md").read_text()
+    case = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    (issue,) = resources(ask(answering, case))["OperationOutcome"]["issue"]
+    assert issue["expression"] == ["Bundle.entry[4].resource"]
+    assert issue["details"]["text"] in page.replace("\n", " ")
+
+
 def test_a_past_answer_is_the_same_resource_with_a_pseudonym(service, made):
     given = resources(ask(service, made.bundle(*made.chart())))
     prediction_id = given["RiskAssessment"]["id"]
