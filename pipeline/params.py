@@ -378,6 +378,44 @@ class ServiceParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CdsHooksParams:
+    """`clients` has for each issuer of signed requests the file or address of its public keys."""
+
+    base_url: str
+    least_known: float
+    oldest_months: float
+    fetch_seconds: float
+    token_seconds: float
+    fhir_servers: list[str]
+    clients: dict[str, str]
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "least_known": (0, 1),
+            "oldest_months": (0, 1200),
+            "fetch_seconds": (0.05, 60),
+            "token_seconds": (1, 3600),
+        }
+        problems = _out_of_range("cds_hooks", self, ranges)
+        addresses = {"base_url": self.base_url} if self.base_url else {}
+        addresses |= {f"fhir_servers[{place}]": address for place, address in enumerate(self.fhir_servers)}
+        addresses |= {f"clients.{issuer}": keys for issuer, keys in self.clients.items() if "://" in keys}
+        problems += [
+            f"cds_hooks.{name} must be an https:// address without a / at its end"
+            for name, address in addresses.items()
+            if not SAFE_ADDRESS.fullmatch(address)
+        ]
+        problems += [f"cds_hooks.clients.{issuer} names no keys" for issuer, keys in self.clients.items() if not keys]
+        if self.clients and not self.base_url:
+            problems.append("cds_hooks.base_url is empty: tokens of clients are for the address that they ask")
+        _refuse(problems)
+
+
+SAFE_ADDRESS = re.compile(r"(https://[^\s/@]+|http://(localhost|127\.0\.0\.1)(:\d+)?)(/\S*)?(?<!/)")
+"""Encrypted, or on this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MonitorParams:
     minimum_predictions: int
     minimum_known: int
@@ -454,6 +492,7 @@ class Params:
     register: RegisterParams
     record: RecordParams
     service: ServiceParams
+    cds_hooks: CdsHooksParams
     monitor: MonitorParams
     worth: WorthParams
     study: Study = field(default_factory=Study)

@@ -169,15 +169,19 @@ class Record:
 
         A later entry has the last word, and the earlier one stays.
         """
-        return self._attach("outcome", outcomes)
+        return self._attach("outcome", list(outcomes.items()))
 
     def attach_feedback(self, prediction_id: str, feedback: Mapping[str, Any]) -> Receipt:
         """What somebody made of an answer, such as that it was accepted or overridden, and why."""
-        return self._attach("feedback", {prediction_id: feedback})[0]
+        return self.attach_all_feedback([(prediction_id, feedback)])[0]
 
-    def _attach(self, kind: str, contents: Mapping[str, Mapping[str, Any]]) -> list[Receipt]:
+    def attach_all_feedback(self, feedback: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Receipt]:
+        """Feedback on predictions, on one as often as it comes; all of it, or none."""
+        return self._attach("feedback", feedback)
+
+    def _attach(self, kind: str, contents: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Receipt]:
         with open_record(self.path) as reader:
-            unknown = [prediction_id for prediction_id in contents if not reader.has_content(prediction_id)]
+            unknown = [prediction_id for prediction_id, _ in contents if not reader.has_content(prediction_id)]
         if unknown:
             raise RecordError(
                 f"{self.path}: {len(unknown)} of {len(contents)} predictions are not in the record, or were erased. "
@@ -188,7 +192,7 @@ class Record:
         named = self._identifying
         return self._submit(
             Draft(prediction_id, kind, canonical(pseudonyms.without_identity(content, named)))
-            for prediction_id, content in contents.items()
+            for prediction_id, content in contents
         ).result()
 
     def pseudonym(self, name: str, value: object) -> str | None:

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from features.dictionary import Known
 from models.screening import Screener
 from models.workup import CauseFinder
+from pipeline.cds.routes import add_cds_hooks
 from pipeline.fhir.routes import add_fhir
 from pipeline.prediction_record.errors import RecordError
 from pipeline.prediction_record.store import Record
@@ -77,6 +78,7 @@ def create_app(settings: ServiceSettings, screener: Screener, finder: CauseFinde
     _add_predictions(app)
     _add_about(app)
     add_fhir(app)
+    add_cds_hooks(app)
     _add_page(app)
     made_by_fastapi = app.openapi
     app.openapi = lambda: _openapi(app, made_by_fastapi)  # type: ignore[method-assign]

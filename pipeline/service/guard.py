@@ -30,6 +30,8 @@ OPEN_TO_ALL = ("/", "/health", "/ready", "/problems", "/openapi.json", "/diction
 """What needs no token: the page, and what is the same for everybody."""
 NOT_COUNTED = ("/health", "/ready")
 STATIC = "/static/"
+SIGNED = "/cds-services"
+"""Below this each request carries a token of its own, where clients are named that sign."""
 MOST_AT_ONCE = 256
 """Requests that are being answered, each of which may hold a body; more are turned away before they cost memory."""
 CONTENT_POLICY = (
@@ -113,7 +115,7 @@ class Guard:
             if wait:
                 after = {"Retry-After": str(max(1, round(wait + 0.5)))}
                 return ProblemError(TOO_MANY, f"Ask again in {after['Retry-After']} s.", headers=after)
-        if self._token is not None and not (path in OPEN_TO_ALL or path.startswith(STATIC)):
+        if self._token is not None and not self._needs_no_token(path):
             given = headers.get("authorization", "").encode("latin-1")
             if not hmac.compare_digest(given, b"Bearer " + self._token):
                 return ProblemError(
@@ -122,6 +124,11 @@ class Guard:
         size = headers.get("content-length", "")
         limit = self._settings.params.body_bytes
         return too_large(limit) if size.isdecimal() and int(size[:20]) > limit else None
+
+    def _needs_no_token(self, path: str) -> bool:
+        """What is open to all, and what each client signs for itself."""
+        is_signed = self._settings.cds.are_signed and (path == SIGNED or path.startswith(SIGNED + "/"))
+        return is_signed or path in OPEN_TO_ALL or path.startswith(STATIC)
 
     def _log(
         self,

@@ -32,10 +32,12 @@ class Kind(NamedTuple):
 BAD_JSON = Kind(400, "json", "The body is not the JSON that is expected")
 BAD_FHIR = Kind(400, "fhir", "A resource is not what FHIR R4 defines")
 UNAUTHORISED = Kind(401, "token", "A valid token is needed")
+FORBIDDEN = Kind(403, "client", "This client is not known here")
 NOT_FOUND = Kind(404, "not-found", "There is nothing here")
 WRONG_METHOD = Kind(405, "method", "This address does not take this method")
 SLOW = Kind(408, "slow", "The body did not arrive in time")
 ERASED = Kind(410, "erased", "The content of this prediction was erased")
+UNMET = Kind(412, "prefetch", "What an answer needs was not sent, and could not be fetched")
 TOO_LARGE = Kind(413, "too-large", "The body is too large")
 WRONG_TYPE = Kind(415, "content-type", "The body must be application/json")
 WRONG_HOST = Kind(421, "host", "This service does not answer under that name")
@@ -45,12 +47,13 @@ TOO_MANY = Kind(429, "rate", "Too many requests")
 FAULT = Kind(500, "fault", "The service failed; this is not a mistake of yours")
 BUSY = Kind(503, "busy", "Too many requests are being answered at once")
 UNRECORDED = Kind(503, "unrecorded", "The prediction record cannot be used, so nothing may be answered")
+UNVERIFIED = Kind(503, "keys", "The keys of the client cannot be had")
 NO_ROOM = Kind(507, "no-room", "The disk is full, so nothing may be answered")
 KINDS = (
-    BAD_JSON, BAD_FHIR, UNAUTHORISED, NOT_FOUND, WRONG_METHOD, SLOW, ERASED, TOO_LARGE, WRONG_TYPE, WRONG_HOST, INVALID,
-    UNFIT, TOO_MANY, FAULT, BUSY, UNRECORDED, NO_ROOM,
+    BAD_JSON, BAD_FHIR, UNAUTHORISED, FORBIDDEN, NOT_FOUND, WRONG_METHOD, SLOW, ERASED, UNMET, TOO_LARGE, WRONG_TYPE,
+    WRONG_HOST, INVALID, UNFIT, TOO_MANY, FAULT, BUSY, UNVERIFIED, UNRECORDED, NO_ROOM,
 )  # fmt: skip
-OF_STATUS = {kind.status: kind for kind in KINDS if kind not in (BAD_FHIR, BUSY, UNFIT)}
+OF_STATUS = {kind.status: kind for kind in KINDS if kind not in (BAD_FHIR, BUSY, UNFIT, UNVERIFIED)}
 """What a status means where nothing more is known."""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from pipeline.cds.settings import CdsSettings
 from pipeline.models_to_serve import Fetching, by_question, models_to_serve
 from pipeline.params import Params, ServiceParams
 from pipeline.prediction_record.store import Record
@@ -42,6 +43,7 @@ def run(
             hosts=own_names(door),
             is_encrypted=door.is_encrypted,
             exports=exports,
+            cds=CdsSettings.of(params),
         )
         screener, finder = load_screener(settings), load_cause_finder(settings)
     with listening_at(door.host, door.port) as listening, Record.open(record) as opened, _outliving_signals():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.outcomes import OutcomeParams
+from pipeline.cds.settings import CdsSettings
 from pipeline.params import ServiceParams
 from pipeline.service.errors import ServiceError
 
@@ -36,6 +37,7 @@ class ServiceSettings:
     hosts: tuple[str, ...] = ()
     is_encrypted: bool = False
     exports: bool = True
+    cds: CdsSettings = field(default_factory=CdsSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
