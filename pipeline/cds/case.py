@@ -109,6 +109,8 @@ def _kept(content: Any, is_kept: Callable[[Any], bool]) -> tuple[Any, int]:
     if isinstance(content, list):
         parts = [_kept(one, is_kept) for one in content]
         return [part for part, _ in parts], sum(count for _, count in parts)
+    if isinstance(content, Mapping) and content.get("entry") == []:  # no FHIR, but what some servers send for nothing
+        return {name: value for name, value in content.items() if name != "entry"}, 0
     if isinstance(content, Mapping) and isinstance(content.get("entry"), list):
         kept = [_is_entry(entry) and is_kept(entry["resource"]) for entry in content["entry"]]
         entries = [
