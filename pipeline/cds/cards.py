@@ -99,7 +99,7 @@ def source_of(provenance: str, page: str) -> Card:
 
 
 def link(page: str, prediction_id: str) -> str:
-    return f"{page}#case/{prediction_id}"
+    return f"{page}#filled/{prediction_id}"
 
 
 def suggestion_id(prediction_id: str, code: str) -> str:
@@ -152,7 +152,8 @@ def _forecast(answer: Mapping[str, Any], case: CdsCase, predictor: RiskPredictor
             ["The figures rest on few or no patients like this one. Do not act on them.", *told],
             {},
         )
-    risk = f"{first['label']} within {first['horizon_months']} months: {_risk(first)}, average {first['base_rate']:.0%}"
+    average = _percent(first["base_rate"])
+    risk = f"{first['label']} within {first['horizon_months']} months: {_risk(first)}, average {average}"
     if first["risk"] >= settings.high_risk.get(first["outcome"], float("inf")):
         return f"High risk. {risk}", "warning", told, SUGGESTIONS
     return risk, "info", told, {}
@@ -185,24 +186,28 @@ def _blank_blocks(record: Mapping[str, Any]) -> list[str]:
 
 
 def _risk(outcome: Mapping[str, Any]) -> str:
-    interval = (
-        f" ({outcome['risk_lower']:.0%} to {outcome['risk_upper']:.0%})" if outcome["risk_lower"] is not None else ""
-    )
-    return f"{outcome['risk']:.0%}{interval}"
+    if outcome["risk_lower"] is None:
+        return _percent(outcome["risk"])
+    return f"{_percent(outcome['risk'])} ({_percent(outcome['risk_lower'])} to {_percent(outcome['risk_upper'])})"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}"
 
 
 def _table(outcomes: Sequence[Mapping[str, Any]], high_risk: Mapping[str, float]) -> str:
     rows = [
-        f"| {outcome['label']} | {outcome['horizon_months']} | {_risk(outcome)} | {outcome['base_rate']:.0%} "
-        f"| {_percent(high_risk.get(outcome['outcome']))} |"
+        [
+            outcome["label"],
+            str(outcome["horizon_months"]),
+            _risk(outcome),
+            _percent(outcome["base_rate"]),
+            _percent(high_risk[outcome["outcome"]]) if outcome["outcome"] in high_risk else "",
+        ]
         for outcome in outcomes
     ]
-    head = ["| Outcome | Months | Risk (95 % interval of the model) | Average | High from |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *rows])
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.0%}"
+    head = ["Outcome", "Months", "Risk (95 % interval of the model)", "Average", "High from"]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
 
 
 def _moved(outcome: Mapping[str, Any]) -> list[str]:
@@ -220,17 +225,15 @@ def _moved(outcome: Mapping[str, Any]) -> list[str]:
 
 
 def _next(answer: Mapping[str, Any], lacking: Sequence[str]) -> list[str]:
-    lines = [f"Not recorded, and most would matter: {', '.join(lacking)}."] if lacking else []
-    lines += [f"Examine next: {answer['next_tests'][0]['action']}."] if answer["next_tests"] else []
-    return [*answer["story"], *(["  \n".join(lines)] if lines else [])]
+    return [*answer["story"], *([f"Not recorded, and most would matter: {', '.join(lacking)}."] if lacking else [])]
 
 
 def _foot(answer: Mapping[str, Any], case: CdsCase) -> list[str]:
     left_out = []
     if case.outdated:
-        left_out.append(f"{case.outdated} answers and measurements are too old and were left out.")
+        left_out.append(f"Too old and left out, of answers and measurements: {case.outdated}.")
     if case.unused:
-        left_out.append(f"{case.unused} parts of what was sent say nothing here that can be used.")
+        left_out.append(f"Sent and of no use here, such as codes that are not mapped: {case.unused}.")
     own = [VIRTUAL_CAUTION] if answer["provenance"] == "virtual" else []
     models = sorted({f"{one['model']['uri']} ({one['model']['sha256'][:12]})" for one in answer["outcomes"]})
     made = f"Prediction {answer['prediction_id']}, {answer['made_at'][:16].replace('T', ' ')} UTC."

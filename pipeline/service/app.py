@@ -32,7 +32,7 @@ from pipeline.service.dictionary_page import dictionary_content
 from pipeline.service.exporter import Exporter
 from pipeline.service.guard import OPEN_TO_ALL, Guard
 from pipeline.service.logs import event, told
-from pipeline.service.past import answer_in, entries_of, later
+from pipeline.service.past import answer_in, entries_of, inputs_in, later
 from pipeline.service.problems import (
     INVALID,
     MISTAKES_LISTED,
@@ -262,6 +262,17 @@ def _add_predictions(app: FastAPI) -> None:
     async def prediction(request: Request, prediction_id: str) -> Response:
         entries = await asyncio.to_thread(entries_of, request.app.state.settings.record, prediction_id)
         return json_response({**answer_in(entries), "later": [later(kept) for kept in entries[1:]]})
+
+    @app.get(
+        "/predictions/{prediction_id}/case",
+        tags=["past answers"],
+        summary="What was recorded of the case, as it was asked about; without keys and days, which are not kept",
+        response_class=Response,
+        responses=openapi.gives({"type": "object"}, "Variables by name", *LOOK),
+    )
+    async def past_case(request: Request, prediction_id: str) -> Response:
+        entries = await asyncio.to_thread(entries_of, request.app.state.settings.record, prediction_id)
+        return json_response(inputs_in(entries))
 
     @app.get(
         "/predictions/{prediction_id}/figure.svg",

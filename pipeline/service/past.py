@@ -51,6 +51,14 @@ def answer_in(entries: list[Kept]) -> dict[str, Any]:
     return with_receipt(first.content["answer"], receipt)
 
 
+def inputs_in(entries: list[Kept]) -> dict[str, Any]:
+    """What the answer was made from: variables by name, without keys and days."""
+    first = entries[0]
+    assert first.content is not None
+    inputs: dict[str, Any] = first.content["inputs"]
+    return inputs
+
+
 def later(kept: Kept) -> dict[str, Any]:
     """An entry that was attached to an answer."""
     return {"kind": kept.entry.kind, "made_at": kept.entry.made_at, "content": kept.content}

@@ -36,7 +36,7 @@ def loaded(path: Path) -> ModuleType:
 
 _service = loaded(HERE.parent / "service" / "conftest.py")
 bundles, causes, answerers = _service.bundles, _service.causes, _service.answerers
-Ehr = loaded(HERE / "ehr.py").Ehr
+_chart = loaded(HERE / "ehr.py")
 
 
 class InProcess:
@@ -93,7 +93,13 @@ def service(served) -> Iterator[InProcess]:
         yield one
 
 
+@pytest.fixture(scope="session")
+def chart() -> ModuleType:
+    """What makes FHIR resources, requests and feedback: `tests/cds/ehr.py`."""
+    return _chart
+
+
 @pytest.fixture
 def ehr(service) -> Any:
-    """The hospital's system, with one patient who is listed for an operation."""
-    return Ehr(service)
+    """The hospital's system, with one patient who has spinal stenosis."""
+    return _chart.Ehr(service)

@@ -150,6 +150,9 @@ export function connectForm({ form, prefix, keptAs, extra, progress, ask }) {
     part("example-about").hidden = false;
   }
 
+  /** A case that somebody asked about elsewhere. */
+  const showCase = (record) => replaceBy(record, "The case of this answer replaced what stood here. ");
+
   // Enter goes on, and does not ask: every answer is recorded, and is asked for on purpose
 
   form.addEventListener("keydown", (event) => {
@@ -219,5 +222,5 @@ export function connectForm({ form, prefix, keptAs, extra, progress, ask }) {
   for (const [field, words] of mistakesIn(form)) showMistake(field, words);
   refresh();
   if (Object.keys(before).length) save();
-  return { read, clear, refresh, save, showExample, showProblems };
+  return { read, clear, refresh, save, showCase, showExample, showProblems };
 }

@@ -5,11 +5,12 @@ import { showCauses } from "./causes.js";
 import { announce, byId, h } from "./dom.js";
 import { connectForm } from "./form.js";
 import { goTo, labelOf, valueOf } from "./record.js";
-import { ask, askForCauses, recall, Refused } from "./service.js";
+import { ask, askForCauses, recall, recallCase, Refused } from "./service.js";
 import { connectTabs, markChosen } from "./tablist.js";
 import { sectionsProgress, workupExtra } from "./workup.js";
 
 const PAST = "#prediction/"; // before the prediction_id, in the address of an answer
+const FILLED = "#filled/"; // the same, where the form is to be filled in with the case too
 const FEW = 3; // essential fields that are named when so many are missing
 const tabs = [...document.querySelectorAll(".questions [role=tab]")];
 const panels = new Map([...document.querySelectorAll("[data-question]")].map((panel) => [panel.dataset.question, panel]));
@@ -154,7 +155,8 @@ function startAgain() {
 
 /** The answer that the address names, from the record; else the form. */
 async function showAddressed() {
-  if (!location.hash.startsWith(PAST)) {
+  const isFilled = location.hash.startsWith(FILLED);
+  if (!isFilled && !location.hash.startsWith(PAST)) {
     if (byId("answer-view").hidden) choose(questionAt(location.hash));
     else {
       shown = location.hash ? questionAt(location.hash) : shown;
@@ -163,7 +165,13 @@ async function showAddressed() {
     return;
   }
   try {
-    showResult(await recall(location.hash.slice(PAST.length)), {});
+    const id = location.hash.slice((isFilled ? FILLED : PAST).length);
+    const [answer, record] = await Promise.all([recall(id), isFilled ? recallCase(id) : {}]);
+    if (isFilled) {
+      formOf(answer.question === "cause" ? "after" : "before").showCase(record);
+      history.replaceState(null, "", `${PAST}${id}`);
+    }
+    showResult(answer, record);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     formOf(shown).showProblems(error.message, [], error.wantsToken ? showAddressed : null);
@@ -187,5 +195,6 @@ const watcher = new IntersectionObserver(
 );
 for (const part of document.querySelectorAll(".part")) watcher.observe(part);
 
-choose(location.hash.startsWith(PAST) ? "before" : questionAt(location.hash));
-if (location.hash.startsWith(PAST)) showAddressed();
+const isOfAnswer = [PAST, FILLED].some((start) => location.hash.startsWith(start));
+choose(isOfAnswer ? "before" : questionAt(location.hash));
+if (isOfAnswer) showAddressed();

@@ -27,6 +27,9 @@ const posted = (address, record) =>
 /** A past answer, as it was recorded. */
 export const recall = (id) => answered(`predictions/${encodeURIComponent(id)}`, {});
 
+/** What was recorded of the case behind a past answer. */
+export const recallCase = (id) => answered(`predictions/${encodeURIComponent(id)}/case`, {});
+
 async function answered(address, request) {
   const headers = { ...request.headers, Accept: "application/json, application/problem+json" };
   if (token) headers.Authorization = `Bearer ${token}`;
