@@ -7,6 +7,7 @@ is compared with that one and never opened: whoever writes a token would choose 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 import time
@@ -95,7 +96,7 @@ class Trust:
             raise _refused("The token is for another address (aud) than the one that was asked.") from None
         except jwt.MissingRequiredClaimError:
             raise _refused(f"The token needs the claims {', '.join(CLAIMS)}.") from None
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
             raise _refused("The signature or a time of the token is wrong.") from None
         return claims
 
@@ -171,5 +172,8 @@ def _key_from(client: Any, kid: str) -> Any:
 def _key_in(file: Path, kid: str) -> Any:
     import jwt
 
-    keys = jwt.PyJWKSet.from_json(file.read_text(encoding="utf-8")).keys
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise jwt.PyJWKSetError("no object")
+    keys = jwt.PyJWKSet.from_dict(content).keys
     return next((key for key in keys if key.key_id == kid and key.public_key_use in (None, "sig")), None)

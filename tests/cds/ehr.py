@@ -203,7 +203,10 @@ def accepted(card: str, *suggestions: str, **more: Any) -> Json:
     }
 
 
-CARD = {"summary", "indicator", "source"}, {"uuid", "detail", "suggestions", "selectionBehavior", "overrideReasons", "links"}
+CARD = (
+    {"summary", "indicator", "source"},
+    {"uuid", "detail", "suggestions", "selectionBehavior", "overrideReasons", "links"},
+)
 """What a card must and may have."""
 
 

@@ -102,7 +102,13 @@ def test_somebody_unlike_everybody_has_a_card_that_says_so(ehr, chart):
 def test_nothing_is_said_where_no_operation_on_the_lumbar_spine_is_ordered(ehr, service, chart):
     before = service.recorded()
     hip = chart.order("27130")
-    for orders in ([chart.PUREED_DIET], [hip], [chart.order(status="revoked")], [{"resourceType": "ServiceRequest"}], []):
+    for orders in (
+        [chart.PUREED_DIET],
+        [hip],
+        [chart.order(status="revoked")],
+        [{"resourceType": "ServiceRequest"}],
+        [],
+    ):
         assert ehr.cards("order-sign", orders) == []
     assert service.recorded() == before
 
