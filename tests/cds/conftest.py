@@ -35,6 +35,7 @@ def loaded(path: Path) -> ModuleType:
 
 
 _service = loaded(HERE.parent / "service" / "conftest.py")
+pytest_collection_modifyitems = _service.pytest_collection_modifyitems
 bundles, causes, answerers = _service.bundles, _service.causes, _service.answerers
 _chart = loaded(HERE / "ehr.py")
 

@@ -134,8 +134,8 @@ def test_the_link_leads_to_the_page_with_the_case(ehr, service, chart):
     assert f"{address.scheme}://{address.netloc}" == "https://cds.example.org"
     assert address.fragment == f"filled/{card['uuid']}"
     assert service("GET", f"/predictions/{card['uuid']}/case").json() == {
-        "age_years": 61.0, "sex": "female", "diagnosis": "spinal_stenosis", "odi": 48.0, "nrs_back": 6.0, "nrs_leg": 8.0,
-        "smoking": 2.0, "leg_pain_duration_months": 9.0, "planned_procedure": "decompression",
+        "age_years": 61.0, "sex": "female", "diagnosis": "spinal_stenosis", "odi": 48.0, "nrs_back": 6.0,
+        "nrs_leg": 8.0, "smoking": 2.0, "leg_pain_duration_months": 9.0, "planned_procedure": "decompression",
     }  # fmt: skip
 
 
