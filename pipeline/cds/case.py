@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from features.findings import Findings
+from features.red_flags import flag_names
 from pipeline.cds.request import HookRequest
 from pipeline.cds.services import ANSWERS, DRAFT_ORDERS, FINDINGS, ORDERS, PATIENT
 from pipeline.fhir.coded import plans_lumbar_operation
@@ -29,6 +31,8 @@ NOT_OF_AGE, DIED, NOTHING = "not_of_age", "died", "nothing_recorded"
 class CdsCase:
     """What is known of a case. `no_forecast` says why it is none that the models were made for, or is None.
 
+    A red flag of somebody who is alive comes before that: it is no question for a model.
+
     `is_concerned` is False where no operation on the lumbar spine is planned and none of our own forms is
     answered: then nothing is said at all. `unused` counts what was sent and could not be used, `outdated` what
     was older than `oldest_months`.
@@ -39,6 +43,10 @@ class CdsCase:
     no_forecast: str | None = None
     unused: int = 0
     outdated: int = 0
+
+    @property
+    def has_red_flag(self) -> bool:
+        return self.no_forecast != DIED and bool(flag_names(Findings.of_records([self.record]))[0])
 
 
 def case_in(

@@ -105,7 +105,7 @@ async def _cards(http: Request, service: Service, asked: HookRequest, settings: 
     page = f"{settings.params.base_url or str(http.base_url).rstrip('/')}/"
     if not case.is_concerned:
         return []
-    if case.no_forecast:
+    if case.no_forecast and not case.has_red_flag:
         return [card_without_forecast(case.no_forecast, source_of(state.screener.provenance, page))]
     answer = await answered(state.screener, state.record, case.record)
     return [card_of(answer, case, state.screener, settings, page)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,6 +87,12 @@ def served(bundles, causes, answerers, tmp_path_factory) -> Callable[..., Any]:
             client.close()
 
     return start
+
+
+@pytest.fixture(scope="session")
+def socketed(bundles, causes, answerers) -> Callable[..., Any]:
+    """Starts a service inside this process, on a free port of this machine."""
+    return functools.partial(_service.inside, bundles, causes, answerers)
 
 
 @pytest.fixture(scope="module")

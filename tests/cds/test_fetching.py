@@ -1,4 +1,4 @@
-"""What a client did not send is read from its FHIR server, where that is allowed; its token is used and kept nowhere."""
+"""What was not sent is read from the FHIR server of the client, where that is allowed; its token is kept nowhere."""
 
 import http.server
 import json
@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from types import SimpleNamespace
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import pytest
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.service.logs import JsonLines
 
-FEW, MANY = 400, 5000
+FEW, MANY = 250, 5000
 """Bodies; many take half a minute."""
 SECRET = "Zebedee4711"
 ODD = (None, "", [], {}, 0, -1, 1e308, 10**30, True, SECRET, [SECRET], {"resourceType": SECRET}, "\x00", "😀" * 50)

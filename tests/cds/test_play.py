@@ -72,6 +72,13 @@ def test_a_red_flag_comes_first_and_there_is_no_risk(ehr, service, chart):
     assert service.kept(card["uuid"])[0].entry.kind == "red_flag"
 
 
+@pytest.mark.parametrize("age", [17, 9])
+def test_a_red_flag_comes_before_everything_else(ehr, chart, age):
+    ehr.chart = [chart.patient(age), chart.finding("has_saddle_numbness", True)]
+    (card,) = ehr.cards("order-sign", [chart.order()])
+    assert card["indicator"] == "critical"
+
+
 @pytest.mark.parametrize(("age", "more"), [(17, {}), (9, {}), (61, {"deceasedBoolean": True})])
 def test_somebody_for_whom_no_model_was_made_has_a_card_without_a_forecast(ehr, service, chart, age, more):
     ehr.chart[0] = chart.patient(age, **more)

@@ -28,6 +28,7 @@ from models.cause_model import write_cause_model
 from models.screening import Screener
 from models.training import learn
 from models.workup import CauseFinder
+from pipeline.cds.settings import CdsSettings
 from pipeline.params import load_params
 from pipeline.prediction_record.reading import open_record
 from pipeline.prediction_record.store import Record
@@ -153,6 +154,7 @@ def inside(
         token=token,
         hosts=hosts,
         exports=False,
+        cds=CdsSettings.of(load_params()),
     )
     with Record.open(path) as record, listening_at("127.0.0.1", 0) as listening:
         config = server_config(create_app(settings, *answerers, record), chosen, Door(host="127.0.0.1", port=0))
