@@ -284,7 +284,8 @@ def test_what_cannot_be_said_names_the_cases_that_would_be_needed():
     ]
     assert can_say({"sample_size": {"criteria": criteria}}) == [
         "These cases say roughly how well risks order the cases (to within 0.06).",
-        "These cases hardly say whether risks are too extreme or too timid (to within 0.45); 4,012 cases would be needed.",
+        "These cases hardly say whether risks are too extreme or too timid (to within 0.45); 4,012 cases would be "
+        "needed.",
     ]
     assert p_value(0.04) == "0.040"
 

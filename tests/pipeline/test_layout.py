@@ -15,7 +15,7 @@ import pytest
 PACKAGES = ("features", "models", "pipeline")
 COMMANDS = ("check", "score", "explain", "workup", "trace", "example", "registry", "promotions", "redcap", "reference")
 COMMANDS += ("verify", "show", "erase", "outcomes", "export", "monitor", "drift-reference", "serve")
-COMMANDS += ("validate", "update")
+COMMANDS += ("validate", "update", "study", "fhir")
 UNPICKLERS = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 HEAVY = {"shap", "sklearn", "mlflow", "xgboost", "statsmodels", "matplotlib", "pandera", "dvc"}
 
