@@ -212,7 +212,7 @@ def _sections() -> list[Section]:
         Section(
             "Units",
             ("unit_conversions",),
-            "Conversions by name, for the `mapping.csv` of a study: value times factor, plus offset.",
+            "Conversions by name, for the mapping of a study: value times factor, plus offset.",
             lambda numbers: _plain_table("unit_conversions", numbers),
         ),
     ]
