@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ ALL_READERS: Mapping[str, Callable[[Located, dt.date], Iterator[Read]]] = {
 }
 COMPARTMENT = ("subject", "patient")
 """Elements that say of whom a resource is."""
+PATIENT_ID = re.compile(r"(^|/)Patient/[A-Za-z0-9.-]{1,64}$")
 ERRORS = ("error", "fatal")
 LATER = "it is of something that is known only after the operation"
 
@@ -63,7 +65,7 @@ def case_of(content: Any, *, at: str = "", known: Known = "preoperative", today:
     several = _of_several_patients(resources)
     if several:
         return MappedCase(record={}, sources={}, unmapped=[], problems=[*problems, *several])
-    facts: list[Fact] = []
+    facts = list(_referred_to(resources))
     unmapped: list[Finding] = []
     wanted = {variable.name for variable in load_dictionary().known_by(known)} | set(MEASURES)
     for one in resources:
@@ -136,6 +138,14 @@ def _of_several_patients(resources: Iterable[Located]) -> list[Finding]:
     ]
 
 
+def _referred_to(resources: Sequence[Located]) -> Iterator[Fact]:
+    """The id of the patient whom the resources are of, where they say so without holding the Patient."""
+    said = [(one, reference) for one, _, reference in _references(resources) if PATIENT_ID.search(reference)]
+    if said and not any(one.kind == "Patient" for one in resources):
+        one, reference = said[0]
+        yield Fact(variable="patient_id", value=_last_step(reference), at=one.at)
+
+
 def _names(patient: Located) -> set[str]:
     own = {f"Patient/{patient.resource['id']}"} if "id" in patient.resource else set()
     return own | ({patient.full_url} if patient.full_url else set())
@@ -175,7 +185,8 @@ def _chosen(facts: Sequence[Fact], resources: Sequence[Located]) -> tuple[dict[s
             chosen[variable] = counts
         findings += found
         if answers:
-            findings += [_passed_over(other) for other in said if not other.is_answer]
+            value = answers[0].value if counts is None else counts.value
+            findings += [_passed_over(other) for other in said if not other.is_answer and other.value != value]
     return chosen, findings
 
 
@@ -266,5 +277,5 @@ def _with_body_mass_index(chosen: Mapping[str, Fact]) -> dict[str, Fact]:
     height, weight = kept.pop("body_height_m", None), kept.pop("body_weight_kg", None)
     if "bmi_kg_m2" not in kept and height and weight and float(height.value) > 0:
         index = float(weight.value) / float(height.value) ** 2
-        kept["bmi_kg_m2"] = Fact(variable="bmi_kg_m2", value=index, at=f"{weight.at} with {height.at}")
+        kept["bmi_kg_m2"] = Fact(variable="bmi_kg_m2", value=index, at=f"{weight.at} | {height.at}")
     return kept
