@@ -244,7 +244,7 @@ def _foot(answer: Mapping[str, Any], case: CdsCase) -> list[str]:
 def _short(summary: str) -> str:
     """A summary that is short enough for a card, cut at a word where it is not.
 
-    >>> _short("a word " * 40)[-6:]
+    >>> _short("word " * 40)[-6:]
     'word …'
     """
     if len(summary) <= LONGEST_SUMMARY:
