@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import io
 import json
@@ -150,10 +151,7 @@ def _refuse_wrong(read: Mapping[Path, MappedCase]) -> None:
 
 
 def _in_file(file: Path, finding: Finding) -> Finding:
-    return Finding(
-        at=f"{file.name}: {finding.at}", severity=finding.severity, kind=finding.kind, rule=finding.rule,
-        detail=finding.detail, variable=finding.variable,
-    )  # fmt: skip
+    return dataclasses.replace(finding, detail=f"{file.name}: {finding.detail}")
 
 
 def _plain(value: Any) -> Any:

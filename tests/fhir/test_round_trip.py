@@ -1,6 +1,7 @@
 """A case written as answers to the Questionnaires is read back without a loss."""
 
 import datetime as dt
+import json
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.dictionary import load_dictionary
+from features.errors import ValuesError
 from pipeline.cli import cli
 from pipeline.example import write_example
 from pipeline.fhir.commands import case_bundle
@@ -82,6 +84,27 @@ def test_cases_go_through_files_without_a_changed_value(virtual_cases, tmp_path)
     before, after = (pd.read_csv(tmp_path / name).set_index("case_id") for name in ("cases.csv", "again.csv"))
     said = before.dropna(axis=1, how="all")
     pd.testing.assert_frame_equal(said, after[said.columns], check_dtype=False, check_exact=True)
+
+
+def test_what_a_file_holds_and_is_not_used_is_listed_and_what_is_wrong_keeps_all_from_being_written(made, tmp_path):
+    files = {
+        "one.json": made.bundle(*made.chart(), {"resourceType": "Encounter"}),
+        "two.json": made.bundle(made.patient()),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    words = ["fhir", "read", str(tmp_path / "one.json"), "--out", str(tmp_path / "cases.csv"), "--centre", "north"]
+    CliRunner().invoke(cli, [*words, "--left-out", str(tmp_path / "left.json")], catch_exceptions=False)
+    assert pd.read_csv(tmp_path / "cases.csv")[["case_id", "centre_id", "odi"]].to_numpy().tolist() == [
+        ["plan", "north", 44]
+    ]
+    left_out = json.loads((tmp_path / "left.json").read_text())
+    assert left_out["issue"][0]["details"]["text"].startswith("one.json: Bundle.entry[12].resource is not used")
+    (tmp_path / "two.json").write_text(json.dumps(made.bundle(made.patient(birthDate=0))))
+    wrong = CliRunner().invoke(cli, ["fhir", "read", str(tmp_path), "--out", str(tmp_path / "none.csv")])
+    assert isinstance(wrong.exception, ValuesError)
+    assert "two.json: Bundle.entry[0].resource.birthDate is not of the type" in str(wrong.exception)
+    assert not (tmp_path / "none.csv").exists()
 
 
 def enabled(item, answers):
