@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import importlib.util
 import json
 import logging
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from features.errors import ParamsError
 from pipeline.cds.cards import card_of, card_without_forecast, source_of
 from pipeline.cds.case import case_in
 from pipeline.cds.feedback import feedback_in, stored
@@ -34,6 +36,8 @@ def add_cds_hooks(app: FastAPI) -> None:
     """Add the routes; they are not on the OpenAPI page, since their contract is that of CDS Hooks 2.0."""
     settings: CdsSettings = app.state.settings.cds
     trust = Trust(settings)
+    if settings.params.fhir_servers:
+        _refuse_without_httpx()
 
     async def refuse_strangers(request: Request, *paths: str) -> None:
         await trust.refuse_strangers(request.headers.get("authorization", ""), paths)
@@ -61,6 +65,13 @@ def add_cds_hooks(app: FastAPI) -> None:
             event("the record refused feedback", logging.ERROR, **told(error))
             raise unrecorded(error) from None
         return _json({"stored": count})
+
+
+def _refuse_without_httpx() -> None:
+    if importlib.util.find_spec("httpx") is None:
+        raise ParamsError(
+            "params.yaml: cds_hooks.fhir_servers needs httpx. Install the extra cds, or take the servers out."
+        )
 
 
 def _json(content: Any) -> Response:

@@ -274,6 +274,20 @@ def test_an_answer_is_shown_again_from_the_record_at_its_address(screen_page):
     assert "no such prediction" in screen_page.text("#problems")
 
 
+def test_a_link_from_a_card_opens_the_answer_with_the_form_filled_in(screen_page):
+    page = screen_page.page
+    case = {"age_years": 61.0, "odi": 48.0, "smoking": 2.0, "diagnosis": "spinal_stenosis", "slr_left": 1.0}
+    made = page.request.post(f"{screen_page.address}screen", data=case).json()["prediction_id"]
+    page.goto(f"{screen_page.address}#filled/{made}")
+    page.reload()
+    page.wait_for_selector("#answer-view h1")
+    assert page.url.endswith(f"#prediction/{made}")
+    page.go_back()
+    with page.expect_request("**/screen") as asked:
+        screen_page.ask()
+    assert asked.value.post_data_json == case
+
+
 def test_groups_open_to_their_variables_and_add_up(screen_page):
     page = screen_page.page
     screen_page.load("disc_herniation")
