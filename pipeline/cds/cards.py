@@ -169,14 +169,15 @@ def known_part(predictor: RiskPredictor, missing: Sequence[str]) -> float:
 def missing_items(predictor: RiskPredictor, missing: Sequence[str], record: Mapping[str, Any]) -> list[str]:
     """What to record next, as words: what is missing and moves the risk most, first.
 
-    What a builder makes of whole blocks is asked for by those of them that are blank.
+    What a builder makes of whole blocks is asked for by those of them that are blank, in equal parts.
     """
     parts: dict[str, float] = {}
     for about, part in zip(predictor.bundle.predictors, predictor.importance, strict=True):
         if about.name in missing:
             is_built = about.group in BUILT and about.name not in load_dictionary()
-            for item in _blank_blocks(record) if is_built else [about.label]:
-                parts[item] = parts.get(item, 0.0) + float(part)
+            items = _blank_blocks(record) if is_built else [about.label]
+            for item in items:
+                parts[item] = parts.get(item, 0.0) + float(part) / len(items)
     return sorted(parts, key=lambda item: -parts[item])[:ITEMS_NAMED]
 
 

@@ -54,7 +54,7 @@ def test_there_is_an_exchange_for_each_step():
     assert len(EXCHANGES) >= 8
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     odi=st.none() | st.integers(0, 50).map(lambda half: 2.0 * half),
     height=st.none() | st.tuples(st.floats(1.4, 2.1), st.sampled_from([("m", 1), ("cm", 100), ("[in_i]", 1 / 0.0254)])),

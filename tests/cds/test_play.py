@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pipeline.cds.cards import known_part, missing_items
 from pipeline.cds.services import services
 from pipeline.prediction_record.reading import open_record
 
@@ -15,11 +16,12 @@ PREFETCH = re.compile(
 """The subset of FHIR that CDS Hooks recommends: a read, or a search by references, tokens, _sort and _count."""
 
 
-def test_discovery_says_what_each_service_is_for_and_asks_only_what_every_client_can_do(ehr):
+def test_discovery_says_what_each_service_is_for_and_asks_only_what_every_client_can_do(ehr, chart):
     found = ehr.discover()
     assert list(found) == ["patient-view", "order-sign"]
     for service in found.values():
         assert {"hook", "id", "title", "description", "prefetch", "usageRequirements"} == service.keys()
+        chart.refuse_empty(service)
         assert all(PREFETCH.fullmatch(query) for query in service["prefetch"].values())
         assert set(services()[service["id"]].required) <= service["prefetch"].keys()
 
@@ -96,6 +98,16 @@ def test_with_too_little_recorded_a_card_says_first_what_would_matter_most(ehr, 
     assert card["summary"].startswith("Too little is recorded")
     assert "Disability (ODI)" in card["summary"]
     assert "Smokes now" in card["summary"]
+
+
+def test_what_moves_the_risk_most_is_asked_for_first(answerers):
+    predictor = answerers[0].predictors[0]
+    part = dict(zip(predictor.names, predictor.importance, strict=True))
+    own = {about.label: part[about.name] for about in predictor.bundle.predictors if about.name != "share_best_lesion"}
+    items = missing_items(predictor, predictor.names, {})
+    assert [item for item in items if item in own] == sorted(own, key=lambda label: -own[label])[: len(items)]
+    assert known_part(predictor, predictor.names) == 0
+    assert known_part(predictor, []) == pytest.approx(1)
 
 
 def test_somebody_unlike_everybody_has_a_card_that_says_so(ehr, chart):
