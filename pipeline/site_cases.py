@@ -37,6 +37,8 @@ from pipeline.sources.records import input_sha256
 MODELS = "models:/"
 OWN, OF_PARAMS = "the model's own bundle", "params.yaml"
 DATES = ("index_date", "death_date", "reoperation_date", "last_contact_date")
+EVENTS = ("death_date", "reoperation_date")
+"""Days of what need not have happened to anybody."""
 ONE_CENTRE = "one centre"
 """The centre of all cases of a file that names none."""
 
@@ -148,7 +150,7 @@ def site_cases(path: Path, model: LoadedModel, params: Params, **reading: Unpack
     flow = pd.concat([flow, outcome_flow(cases, labels, [bundle.outcome])], ignore_index=True)
     y = labels[bundle.outcome].to_numpy(dtype=np.float64)
     weights = label_weights(labels, bundle.outcome, np.ones(len(cases), dtype=bool))
-    _refuse_one_kind(path, bundle.outcome, y[weights > 0])
+    _refuse_one_kind(path, bundle.outcome, y[weights > 0], _never_recorded(cases, bundle.outcome, meant.outcome))
     features = build_features(cases, model.predictor.builder_params)
     explained = explained_in_slices(model, cases, features)
     columns = predictor_frame(cases, features, model.predictor.names)
@@ -193,12 +195,18 @@ def _told(flow: pd.DataFrame) -> str:
     return "; ".join(f"{row.criterion}: {row.excluded} excluded" for row in flow.iloc[1:].itertuples() if row.excluded)
 
 
-def _refuse_one_kind(path: Path, outcome: str, y: Floats) -> None:
+def _never_recorded(cases: pd.DataFrame, outcome: str, choice: OutcomeParams) -> list[str]:
+    """What the label is made from and is empty throughout; a column of dates may be."""
+    return [name for name in label_columns(outcome, choice) if name not in EVENTS and cases[name].isna().all()]
+
+
+def _refuse_one_kind(path: Path, outcome: str, y: Floats, never: list[str]) -> None:
     events = int(y.sum())
     if min(events, len(y) - events) >= MINIMUM_PER_CLASS:
         return
+    empty = f"{', '.join(never)} {'is' if len(never) == 1 else 'are'} recorded of no case; " if never else ""
     raise OutcomeError(
-        f"{path}: {outcome} is known of {len(y)} cases that meet the criteria, {events} with it and "
+        f"{path}: {empty}{outcome} is known of {len(y)} cases that meet the criteria, {events} with it and "
         f"{len(y) - events} without it within {horizon_months(outcome)} months. Nothing can be said of a model with "
         f"fewer than {MINIMUM_PER_CLASS} of either: bring more cases, or look whether a code is turned round."
     )

@@ -90,6 +90,15 @@ def test_the_least_that_the_cases_ask_for_is_taken(reference_sites):
     }
 
 
+def test_the_level_is_the_one_that_is_asked_for(reference_sites):
+    site = reference_sites["right"]  # p 0.085 for both together, 0.29 for the slope
+    assert [closed_test(site, level).method for level in (0.08, 0.09, 0.3)] == [
+        ORIGINAL,
+        INTERCEPT,
+        INTERCEPT_AND_SLOPE,
+    ]
+
+
 def test_what_is_kept_is_said_without_an_interval(reference_sites):
     kept = closed_test(reference_sites["right"], 0.05)
     assert (kept.changes, kept.line) == (False, Recalibration(0.0, 1.0))
@@ -112,10 +121,17 @@ def test_weights_that_are_all_equal_are_no_weights(reference_sites):
 
 def test_a_case_of_weight_0_is_not_there(reference_sites):
     site = reference_sites["higher"]
-    more = [np.append(values, value) for values, value in ((expit(site.log_odds), 0.2), (site.y, np.nan))]
-    found = Site.of(*more, np.append(site.weights, 0.0), np.append(site.patients, -1))
+    more = [np.append(value, values) for values, value in ((expit(site.log_odds), 0.2), (site.y, np.nan))]
+    found = Site.of(*more, np.append(0.0, site.weights), np.append(-1, site.patients))
     np.testing.assert_allclose(found.log_odds, site.log_odds, atol=1e-12)
-    assert len(found.patients) == len(site.y)
+    np.testing.assert_array_equal(found.patients, site.patients)
+
+
+def test_cases_that_are_drawn_keep_their_own_weights_and_patients(reference_sites):
+    site = reference_sites["censored"]
+    drawn = site.rows(np.array([7, 3, 7]))
+    for part in ("log_odds", "y", "weights", "patients"):
+        np.testing.assert_array_equal(getattr(drawn, part), getattr(site, part)[[7, 3, 7]])
 
 
 @pytest.mark.parametrize(
@@ -124,11 +140,17 @@ def test_a_case_of_weight_0_is_not_there(reference_sites):
         ([1.0] * 40, "every case has the outcome"),
         ([0.0] * 40, "no case has the outcome"),
         ([1.0] * 4 + [0.0] * 36, "4 had the outcome and 36 did not; at least 10 of each"),
+        ([1.0] * 31 + [0.0] * 9, "31 had the outcome and 9 did not; at least 10 of each"),
     ],
 )
 def test_too_few_of_a_kind_are_refused_with_the_counts(y, words):
     with pytest.raises(OutcomeError, match=words):
         Site.of(np.linspace(0.1, 0.6, 40), np.array(y), np.ones(40), np.arange(40))
+
+
+def test_ten_of_each_kind_are_enough():
+    y = np.array([1.0, 0.0, 0.0, 0.0] * 10)
+    assert Site.of(np.linspace(0.1, 0.6, 40), y, np.ones(40), np.arange(40)).events == 10
 
 
 def test_one_risk_for_all_and_certain_risks_are_refused():
@@ -144,9 +166,10 @@ def test_risks_that_run_against_outcomes_are_not_turned_round():
         closed_test(a_site(400, intercept=-1.5, slope=-1.0), 0.05)
 
 
-def test_risks_that_separate_the_outcomes_have_no_slope():
+@pytest.mark.parametrize("direction", [1, -1])
+def test_risks_that_separate_the_outcomes_have_no_slope(direction):
     log_odds = np.linspace(-2, 2, 40)
-    site = Site(log_odds, (log_odds > 0).astype(float), np.ones(40), np.arange(40))
+    site = Site(log_odds, (direction * log_odds > 0).astype(float), np.ones(40), np.arange(40))
     with pytest.raises(OutcomeError, match="separate the outcomes"):
         closed_test(site, 0.05)
 
@@ -245,6 +268,27 @@ def test_a_second_update_stands_on_the_first(updated):
     assert twice.refit_recalibrations[0] == composed(bundle.refit_recalibrations[0], update.line)
 
 
+def test_each_refit_is_updated_by_its_own_risks_and_by_the_method_that_was_chosen():
+    site = a_site(400)
+    alone, both = (
+        refit_lines(np.stack([site.log_odds, site.log_odds + 3]), site, method, seed=1)
+        for method in (INTERCEPT, INTERCEPT_AND_SLOPE)
+    )
+    assert [line.slope for line in alone] == [1.0, 1.0]
+    assert alone[0].intercept - alone[1].intercept == pytest.approx(3, abs=0.6)  # each on a resample of its own
+    assert alone[0].intercept - alone[1].intercept != pytest.approx(3, abs=1e-6)
+    assert all(line.slope != 1.0 for line in both)
+
+
+def test_what_a_bundle_says_of_a_site_is_weighted(reference_sites):
+    site = reference_sites["censored"]
+    facts = update_facts(
+        closed_test(site, 0.05), site, parent_sha256="p", fingerprint="f", centres=1, provenance="registry"
+    )
+    assert facts["prevalence"] == pytest.approx((site.weights * site.y).sum() / site.weights.sum(), abs=1e-9)
+    assert facts["prevalence"] != pytest.approx(site.y.mean(), abs=1e-4)
+
+
 def test_cases_out_of_fold_did_not_update_their_own_risk():
     site = a_site(400, intercept=0.8)
     found = out_of_fold(site, 0.05, seed=1)
@@ -265,3 +309,4 @@ def test_a_fingerprint_is_of_the_cases_and_not_of_their_order():
     same = site_fingerprint(["a", "b", "c"], y, weights), site_fingerprint(["c", "b", "a"], y, weights)
     assert same[0] == same[1]
     assert site_fingerprint(["a", "b", "c"], 1 - y, weights) != same[0]
+    assert site_fingerprint(["a", "b", "c"], y, weights * [1, 1, 2]) != same[0]

@@ -284,8 +284,8 @@ def test_what_cannot_be_said_names_the_cases_that_would_be_needed():
     ]
     assert can_say({"sample_size": {"criteria": criteria}}) == [
         "These cases say roughly how well risks order the cases (to within 0.06).",
-        "These cases hardly say whether risks are too extreme or too timid (to within 0.45); 4,012 cases would be "
-        "needed.",
+        "These cases hardly say whether risks are too extreme or too timid (to within 0.45); "
+        "4,012 cases would be needed.",
     ]
     assert p_value(0.04) == "0.040"
 
@@ -404,6 +404,8 @@ def spoilt(change: str) -> Path:
         cases = cases.assign(odi_12m=cases["odi"], reoperation_date=None)
     elif change == "nobody":
         cases = cases.assign(odi_12m="0", reoperation_date=None)
+    elif change == "nothing asked":
+        cases = cases.assign(odi_12m=None)
     elif change == "twelve cases":
         cases = cases.head(12)
     elif change == "children":
@@ -422,6 +424,7 @@ def spoilt(change: str) -> Path:
         ("no outcome", 6, ["odi_12m is missing", "death_date is missing"]),
         ("everybody", 10, ["0 without it"]),
         ("nobody", 10, ["0 with it"]),
+        ("nothing asked", 10, ["odi_12m is recorded of no case; failure_12m is known of 0 cases"]),
         ("twelve cases", 10, ["fewer than 5 of either"]),
         ("children", 9, [f"no case of {CASES} meets the criteria", "adult"]),
         ("two mistakes", 8, ["odi never exceeds 1", "nrs_back is outside"]),
