@@ -58,7 +58,7 @@ bench: $(STAMP)  ## What it costs: features of a million cases, one prediction, 
 	python -m tests.bench_service
 
 docs: $(STAMP)  ## The reference pages that are made from tables
-	backcast reference docs
+	backcast reference docs/reference
 
 lock:  ## New lock files: complete, with hashes, without any address
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -133,7 +133,7 @@ def _unknown_column(dictionary: Dictionary, name: str) -> Problem:
     if misplaced:
         return Problem(ColumnsError, "unknown_column", name, *misplaced)
     closest = dictionary.closest(name)
-    to_do = "Leave the column out, or name it as in docs/dictionary.md."
+    to_do = "Leave the column out, or name it as in docs/reference/dictionary.md."
     if closest:
         variable = dictionary[closest]
         to_do = f"Is {closest} meant ({variable.label}; {variable.expected})? Rename it, in that unit."

@@ -531,9 +531,9 @@ def fhir_show(prediction_id: str, store: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("docs"))
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("docs/reference"))
 def reference(folder: Path) -> None:
-    """The reference pages that are made from the dictionary and the knowledge tables."""
+    """The reference pages, made from tables, parameters, stages, commands and the service."""
     from pipeline.reference import write_reference
 
     for page in write_reference(folder):

@@ -96,13 +96,13 @@ def refuse_odd_header(where: str, header: Sequence[str | None], names: Collectio
     if not any(name.strip() in meant for name in given):
         raise FileFormatError(
             f"{where}: line 1 names not one column {'of the dictionary' if names is None else 'that is meant'}. "
-            f"Is the header missing? The first line names the columns as in docs/dictionary.md."
+            f"Is the header missing? The first line names the columns as in docs/reference/dictionary.md."
         )
     nameless = [str(place) for place, name in enumerate(given, start=1) if not name.strip()]
     if nameless:
         raise ColumnsError(
             f"{where}: the header has no name for column {', '.join(nameless)}. "
-            f"Name it as in docs/dictionary.md, or delete it."
+            f"Name it as in docs/reference/dictionary.md, or delete it."
         )
     repeated = sorted({name for name in given if given.count(name) > 1})
     if repeated:
