@@ -27,7 +27,7 @@ RUN = ("sh", "console", "diff", "python")
 """What a fence may be called whose text is run; the rest is only shown."""
 SHOWN = ("text", "json", "yaml", "csv", "mermaid", "{toctree}")
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```\s*?$", re.MULTILINE | re.DOTALL)
-COMMENT = re.compile(r"<!-- (?P<kind>not run|background|fails): (?P<what>.*?) -->\s*\Z", re.DOTALL)
+COMMENT = re.compile(r"<!-- (?P<kind>not run|background|fails): (?P<what>(?:(?!-->).)*) -->\s*\Z", re.DOTALL)
 PORT = "8071"
 """Of the service, on every page; a test takes a free one in its place."""
 BEGINS = "\x1e"
@@ -108,11 +108,13 @@ def run_pages(followed: Sequence[Path], folder: Path, **variables: str) -> None:
 
 def run_commands(wanted: Sequence[Command], folder: Path, **variables: str) -> None:
     port = free_port()
+    move_service(folder, PORT, port)
     script = "\n".join([HEAD, *(_step(number, command) for number, command in enumerate(wanted))])
     done = subprocess.run(
         ["bash"], input=script.replace(PORT, port), cwd=folder, env=environment(folder) | variables,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+    move_service(folder, port, PORT)
     said = dict(_said(done.stdout.replace(port, PORT)))
     reached = wanted[max(said, default=0)]
     assert done.returncode == 0, (
@@ -156,6 +158,12 @@ def shows(shown: str, said: str) -> bool:
     """Whether a page's answer is what came out: blanks do not count, and `…` is anything."""
     parts = [re.escape("".join(part.split())) for part in shown.split("…")]
     return re.fullmatch(".*".join(parts), "".join(said.split()), flags=re.DOTALL) is not None
+
+
+def move_service(folder: Path, port: str, to: str) -> None:
+    """Another port in the parameters of a clone."""
+    params = folder / "params.yaml"
+    params.write_text(params.read_text(encoding="utf-8").replace(f"port: {port}", f"port: {to}"), encoding="utf-8")
 
 
 def free_port() -> str:
