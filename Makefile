@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 # Hospitals' networks often have a certificate of their own: trust what the machine trusts.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help setup repro worth serve test check format bench docs lock clean
+.PHONY: help setup repro worth serve test check lint format bench docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,7 +43,9 @@ serve: $(STAMP)  ## Page and service for the next patient, on this machine alone
 test: $(STAMP)  ## The whole test suite; three workers, since many tests wait for processes
 	pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-check: $(STAMP)  ## Format, lint, types, imports
+check: lint test  ## All that a change has to pass, as CI runs it
+
+lint: $(STAMP)  ## Format, lint, types, imports
 	ruff format --check .
 	ruff check .
 	mypy
@@ -57,8 +59,9 @@ bench: $(STAMP)  ## What it costs: features of a million cases, one prediction, 
 	python -m tests.bench
 	python -m tests.bench_service
 
-docs: $(STAMP)  ## The reference pages that are made from tables
-	backcast reference docs/reference
+docs: $(STAMP)  ## The reference pages from what they describe, and the site, in site/index.html
+	backcast reference
+	sphinx-build --quiet --fail-on-warning --keep-going --builder html --doctree-dir .doctrees docs site
 
 lock:  ## New lock files: complete, with hashes, without any address
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -67,4 +70,4 @@ lock:  ## New lock files: complete, with hashes, without any address
 	  --no-emit-find-links --no-header - -o bootstrap.lock $(LOCKFLAGS)
 
 clean:  ## Away with all that can be made again, except MLflow's store
-	rm -rf $(VENV) data/*/ .pytest_cache .mypy_cache .ruff_cache dvc_plots
+	rm -rf $(VENV) data/*/ site .doctrees .pytest_cache .mypy_cache .ruff_cache dvc_plots
