@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 
+import pipeline
 from features import errors
 from features.errors import BackcastError
 from pipeline.reference.markdown import made_from, table
@@ -34,14 +37,20 @@ def exit_statuses_page() -> str:
 
 
 def kinds(above: type[BackcastError] = BackcastError) -> Iterator[type[BackcastError]]:
-    """Every kind of mistake that has an exit status of its own; the commands have loaded all of them."""
-    from pipeline.prediction_record import errors as _record  # noqa: F401
-    from pipeline.service import errors as _service  # noqa: F401
-
+    """Every kind of mistake that has an exit status of its own, in whatever package it stands."""
+    if above is BackcastError:
+        _load_errors()
     for kind in above.__subclasses__():
         if "exit_status" in vars(kind):
             yield kind
         yield from kinds(kind)
+
+
+def _load_errors() -> None:
+    """Every module named `errors`, since a class is known to its parent only once it is made."""
+    for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+        if module.name.endswith(".errors"):
+            importlib.import_module(module.name)
 
 
 def _status(kind: type[BackcastError]) -> int:

@@ -70,7 +70,10 @@ SPOILT = [
         "an unknown column",
         lambda cases: cases.assign(favourite_colour=UNSAID),
         6,
-        ("favourite_colour is not in the dictionary", "Leave the column out, or name it as in docs/reference/dictionary.md"),
+        (
+            "favourite_colour is not in the dictionary",
+            "Leave the column out, or name it as in docs/reference/dictionary.md",
+        ),
     ),
     Spoilt(
         "a unit in the name",

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from features.axes import LABELS, LEVELS, REGIONS
 from features.dictionary import load_dictionary
 from features.errors import KnowledgeError
 from features.knowledge_tables import STATUSES, knowledge_table, table_names
 from pipeline import reference
-from pipeline.knowledge_page import NOT_FOR_REVIEW, STATUS_WORDS, knowledge_page
+from pipeline.cli import cli
+from pipeline.params import load_params
 from pipeline.reference import dictionary_page, write_reference
+from pipeline.reference.exit_statuses import kinds
+from pipeline.reference.knowledge import NOT_FOR_REVIEW, STATUS_WORDS, knowledge_page
+from pipeline.reference.parameters import sections
+from pipeline.reference.service_api import openapi_page
+from pipeline.stage import EXPERIMENTS, STAGES
 
 
 @pytest.fixture(scope="module")
 def page(root) -> str:
-    return (root / "docs" / "dictionary.md").read_text(encoding="utf-8")
+    return (root / "docs/reference/dictionary.md").read_text(encoding="utf-8")
 
 
-def test_every_generated_page_in_docs_is_current(root, tmp_path):
-    stale = [
-        page.name for page in write_reference(tmp_path) if (root / "docs" / page.name).read_bytes() != page.read_bytes()
-    ]
+@pytest.fixture(scope="module")
+def in_docs(root) -> Callable[[str], str]:
+    return lambda name: (root / f"docs/reference/{name}.md").read_text(encoding="utf-8")
+
+
+def test_every_generated_page_in_docs_is_current(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    kept = root / "docs/reference"
+    stale = [page.name for page in write_reference(tmp_path) if page.read_bytes() != (kept / page.name).read_bytes()]
     assert stale == [], "run `make docs`"
 
 
@@ -56,11 +70,95 @@ def test_the_page_repeats_no_path_of_this_machine(page, root):
     assert str(root) not in page
 
 
-def test_the_command_names_the_pages_that_it_wrote(backcast, elsewhere):
-    answer = backcast("reference", "pages")
+def test_the_command_names_the_pages_that_it_wrote(backcast, root, elsewhere, monkeypatch):
+    monkeypatch.chdir(root)
+    answer = backcast("reference", elsewhere / "pages")
     assert answer.status == 0
-    assert {"pages/dictionary.md", "pages/knowledge.md"} <= set(answer.out.splitlines())
-    assert all((elsewhere / line).is_file() for line in answer.out.splitlines())
+    assert {Path(line).stem for line in answer.out.splitlines()} >= {"dictionary", "knowledge", "parameters", "stages"}
+    assert all(Path(line).is_file() for line in answer.out.splitlines())
+
+
+def test_outside_the_repository_the_command_says_where_to_run_it(backcast):
+    answer = backcast("reference", "pages")
+    assert answer.status == 3
+    assert answer.says("params.yaml is missing", "Run from the root of the repository")
+
+
+# Parameters, stages, commands, exit statuses, the service
+
+
+def leaves(value: object, above: str = "") -> Iterator[str]:
+    """The dotted names of what is set below a section."""
+    for name, below in value.items() if isinstance(value, dict) else ():
+        yield f"{above}{name}"
+        yield from leaves(below, f"{above}{name}.")
+
+
+def test_every_parameter_stands_in_its_section_with_its_value(root, in_docs):
+    page = in_docs("parameters")
+    raw = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    assert re.findall(r"^## (.*)$", page, flags=re.MULTILINE) == list(raw)
+    for name, values in raw.items():
+        below = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        shown = set(re.findall(r"^\| `([\w.]+)` \|", below, flags=re.MULTILINE))
+        assert shown <= set(leaves(values))
+        assert {leaf.split(".")[0] for leaf in leaves(values)} <= shown
+    assert "| `C` |" not in page
+    assert "| `logistic.C` | `[0.003, 0.01, 0.1, 1.0]` |" in page
+
+
+def test_the_words_beside_a_parameter_go_on_below_it():
+    text = "train:  # what is learned\n  seed: 11  # of the draw,\n            # any number\n  learners: [a, b]\n"
+    ((section, words, choices),) = sections(text)
+    assert (section, words) == ("train", "what is learned")
+    assert [tuple(choice) for choice in choices] == [
+        ("seed", "11", "of the draw, any number"),
+        ("learners", "[a, b]", ""),
+    ]
+
+
+def test_every_stage_stands_in_the_order_in_which_it_runs(in_docs):
+    rows = re.findall(r"^\| `(\w+)` \|", in_docs("stages"), flags=re.MULTILINE)
+    assert rows == [*STAGES, *EXPERIMENTS]
+
+
+def test_a_stage_names_the_stages_whose_files_it_reads(in_docs):
+    rows = {row[0]: row for row in grid(in_docs("stages"))}
+    assert rows["`split`"][2] == "ingest, cohort"
+    assert rows["`fidelity`"][2] == "registry, ingest"
+    assert rows["`predict`"][2] == "cohort, derive, split, train"
+
+
+def test_every_command_and_option_is_on_the_page(in_docs):
+    page = in_docs("commands")
+    for name, command in cli.commands.items():
+        below = page.split(f"\n## backcast {name}")[1]
+        for option in command.params:
+            assert option.opts[0] in below or option.name.upper() in below
+    assert "`make check`" in page
+
+
+def test_no_two_mistakes_share_an_exit_status(in_docs):
+    found = list(kinds())
+    assert len({kind.exit_status for kind in found}) == len(found)
+    rows = {row[0]: row for row in grid(in_docs("exit_statuses"))}
+    assert {str(kind.exit_status) for kind in found} <= set(rows)
+    assert all(row[2] for row in rows.values()), "a kind of mistake that says nothing of when"
+
+
+def test_every_outcome_is_told_with_what_is_chosen_of_it(in_docs):
+    page = in_docs("outcomes")
+    for outcome in load_params().train.outcomes:
+        assert page.count(f"| `{outcome}` |") >= 2
+
+
+def test_every_address_of_the_service_is_on_the_page_and_every_reference_leads_to_a_schema(in_docs):
+    page, served = in_docs("service_api"), openapi_page()
+    for address, methods in served["paths"].items():
+        for method in methods:
+            assert f"\n## {method.upper()} {address}\n" in page
+    headings = {heading.lower() for heading in re.findall(r"^### (.*)$", page, flags=re.MULTILINE)}
+    assert {name.lower() for name in re.findall(r"\[\w+\]\(#([a-z]+)\)", page)} <= headings
 
 
 # The page of the knowledge tables
@@ -68,7 +166,7 @@ def test_the_command_names_the_pages_that_it_wrote(backcast, elsewhere):
 
 @pytest.fixture(scope="module")
 def knowledge(root) -> str:
-    return (root / "docs" / "knowledge.md").read_text(encoding="utf-8")
+    return (root / "docs/reference/knowledge.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

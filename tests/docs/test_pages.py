@@ -1,0 +1,103 @@
+"""Every command of the documentation is carried out, in the order of its page, in a clone of its own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pipeline.stage import STAGES
+
+MOST_NOT_RUN = 18
+"""Blocks of commands that no test may leave out beyond; each has its reason."""
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)\s]*)?\)")
+INDENTED_COMMAND = re.compile(
+    r"^ {4}(\$ |\.venv/bin/|backcast |dvc |make |mlflow |curl |git |pytest )", flags=re.MULTILINE
+)
+NAMED_TEST = re.compile(r"(tests/[\w/]+\.py)(?:::(\w+))?")
+FOLLOWED = {
+    "researcher": ("README.md", "docs/tutorials/researcher.md", "docs/how_to/your_own_data.md"),
+    "analyst": ("docs/tutorials/analyst.md",),
+    "clinic": ("docs/tutorials/clinic.md", "docs/reference/service.md", "docs/reference/prediction_record.md"),
+}
+"""Pages that are followed one after the other, as a person of that kind would."""
+
+
+@pytest.fixture(scope="module")
+def study(finished_study, tmp_path_factory) -> Path:
+    """A clone in which the study was made, as `make repro` leaves it."""
+    return shutil.copytree(finished_study, tmp_path_factory.mktemp("docs") / "clone", symlinks=True)
+
+
+@pytest.mark.parametrize("who", FOLLOWED)
+def test_a_newcomer_who_follows_the_pages_meets_no_surprise(who, root, study, reader):
+    reader.run_pages([root / page for page in FOLLOWED[who]], study)
+
+
+def test_what_the_how_to_pages_add_is_found_by_their_checks(root, tmp_path, reader):
+    """All steps of all pages in one clone, then all checks, each once and every test in one process."""
+    commands = [command for page in sorted((root / "docs/how_to").glob("*.md")) for command in reader.commands_of(page)]
+    steps = [c for c in commands if c.block.section != "Check" and c.block.page.stem not in _names(FOLLOWED)]
+    checks = [c for c in commands if c.block.section == "Check"]
+    assert len({c.block.page for c in checks}) >= 7
+    reader.run_commands([*steps, *_together(checks, reader)], reader.clone(root, tmp_path / "clone"))
+
+
+def _names(followed: dict[str, tuple[str, ...]]) -> set[str]:
+    return {Path(page).stem for pages in followed.values() for page in pages}
+
+
+def _together(checks: list, reader: ModuleType) -> list:
+    lines = list(dict.fromkeys(line for check in checks for line in check.typed.splitlines()))
+    tests = dict.fromkeys(word for line in lines if line.startswith("pytest -q ") for word in line.split()[2:])
+    others = "\n".join(line for line in lines if not line.startswith("pytest"))
+    return [
+        reader.Command(checks[0].block, others),
+        reader.Command(checks[-1].block, "pytest -q -p no:cacheprovider " + " ".join(tests)),
+    ]
+
+
+def test_every_page_with_commands_is_followed(root, pages, reader):
+    followed = {root / page for pages in FOLLOWED.values() for page in pages}
+    how_to = set((root / "docs/how_to").glob("*.md"))
+    assert {page for page in pages if reader.commands_of(page)} <= followed | how_to
+
+
+def test_what_no_test_can_run_is_little_and_says_why(root, pages, reader):
+    left_out = [block for page in pages for block in reader.blocks(page) if block.kind == "not run"]
+    assert len(left_out) <= MOST_NOT_RUN
+    for block in left_out:
+        assert len(block.what.split()) >= 5, f"{block.place} says too little of why it is not run"
+        for file, name in NAMED_TEST.findall(block.what):
+            assert f"def {name}" in (root / file).read_text(encoding="utf-8"), f"{block.place} names {file}::{name}"
+
+
+def test_no_command_hides_from_the_tests(pages, reader):
+    """A fence says what it is, and nothing is shown as a command by its indentation alone."""
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        unknown = [block.place for block in reader.blocks(page) if block.language not in reader.RUN + reader.SHOWN]
+        assert unknown == [], "name what these fences hold"
+        assert text.count("```") == 2 * len(reader.blocks(page)), f"{page}: a fence that does not close"
+        outside = text
+        for block in reader.blocks(page):
+            outside = outside.replace(block.text, "")
+        assert INDENTED_COMMAND.findall(outside) == [], f"{page}: put commands into a fence"
+
+
+def test_every_link_leads_to_a_file(root, pages):
+    broken = [
+        f"{page.relative_to(root)}: {link}"
+        for page in pages
+        for link in LINK.findall(page.read_text(encoding="utf-8"))
+        if not (page.parent / link).exists()
+    ]
+    assert broken == []
+
+
+def test_the_drawing_names_every_stage(root):
+    drawing = (root / "docs/images/architecture.svg").read_text(encoding="utf-8")
+    assert [stage for stage in STAGES if f">{stage}</text>" not in drawing] == []
