@@ -1,10 +1,10 @@
 """Does the closed test do at virtual centres what it promises? Shifted sites of three sizes, many times each.
 
-    python -m pipeline.updated_sites data/train/failure_12m/logistic docs/external_validation.csv
+    python -m pipeline.updated_sites data/train/failure_12m/logistic docs/how_to/external_validation.csv
 
 For each shift one large virtual centre is drawn. Half of it is the site's next patients, on whom calibration is
 judged before and after; from the other half come the cases that a site brings, again and again. Minutes; nothing
-waits for it. The table in docs/external_validation.md is made from the CSV, and a test holds the two together.
+waits for it. The table in docs/how_to/external_validation.md is made from the CSV, and a test holds the two together.
 """
 
 from __future__ import annotations

@@ -466,8 +466,8 @@ def test_a_command_ends_with_the_status_of_the_mistake(backcast):
 
 
 def test_the_page_prints_the_table_of_the_simulation():
-    page = (ROOT / "docs" / "external_validation.md").read_text(encoding="utf-8")
-    for table in documented(pd.read_csv(ROOT / "docs" / "external_validation.csv")):
+    page = (ROOT / "docs/how_to" / "external_validation.md").read_text(encoding="utf-8")
+    for table in documented(pd.read_csv(ROOT / "docs/how_to" / "external_validation.csv")):
         assert table in page
 
 
