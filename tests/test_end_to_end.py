@@ -209,12 +209,6 @@ def test_equal_inputs_give_equal_bytes(project, scored):
     assert (project / "again.parquet").read_bytes() == (project / "predictions.parquet").read_bytes()
 
 
-def test_one_case_is_told_and_drawn(project, cases):
-    done = run("backcast", "explain", "cases.csv", "--case", "C000042", cwd=project)
-    assert "Risk of failure_12m" in done.stdout or "Red flag" in done.stdout
-    assert list((project / "explanation").glob("C000042_*.png")) or "Red flag" in done.stdout
-
-
 def test_one_case_is_followed_through_the_stages(project):
     split = pd.read_parquet(project / "data" / "split" / "split.parquet")
     for its_set in ("development", "temporal"):
