@@ -302,12 +302,22 @@ def _figure(record: Path, prediction_id: str) -> str:
 def _add_about(app: FastAPI) -> None:
     anything: dict[str, Any] = {"type": "object"}
 
-    @app.get("/health", tags=["service"], response_class=Response, responses=openapi.gives(anything, "It lives"))
+    @app.get(
+        "/health",
+        tags=["service"],
+        summary="The process lives",
+        response_class=Response,
+        responses=openapi.gives(anything, "It lives"),
+    )
     async def health() -> Response:
         return json_response({"status": "alive"})
 
     @app.get(
-        "/ready", tags=["service"], response_class=Response, responses=openapi.gives(anything, "It can answer", 503)
+        "/ready",
+        tags=["service"],
+        summary="It has models, leave to write and room on the disk",
+        response_class=Response,
+        responses=openapi.gives(anything, "It can answer", 503),
     )
     async def ready(request: Request) -> Response:
         state = request.app.state
@@ -315,15 +325,33 @@ def _add_about(app: FastAPI) -> None:
             raise ProblemError(OF_STATUS[503], "The disk that holds the record is full, or may not be written.")
         return json_response({"status": "ready", "outcomes": [p.bundle.outcome for p in state.screener.predictors]})
 
-    @app.get("/models", tags=["service"], response_class=Response, responses=openapi.gives(anything, "Served", 401))
+    @app.get(
+        "/models",
+        tags=["service"],
+        summary="What is served, with hash and provenance",
+        response_class=Response,
+        responses=openapi.gives(anything, "Served", 401),
+    )
     async def models(request: Request) -> Response:
         return json_response({"models": _models(request.app), "causes": _causes(request.app)})
 
-    @app.get("/dictionary", tags=["service"], response_class=Response, responses=openapi.gives(anything, "Variables"))
+    @app.get(
+        "/dictionary",
+        tags=["service"],
+        summary="Every variable with label, unit, range and choices",
+        response_class=Response,
+        responses=openapi.gives(anything, "Variables"),
+    )
     async def dictionary() -> Response:
         return json_response(dictionary_content())
 
-    @app.get("/problems", tags=["service"], response_class=Response, responses=openapi.gives(anything, "Their kinds"))
+    @app.get(
+        "/problems",
+        tags=["service"],
+        summary="The kinds of problem it may answer with",
+        response_class=Response,
+        responses=openapi.gives(anything, "Their kinds"),
+    )
     async def problems() -> Response:
         return json_response({"problems": known_problems()})
 
