@@ -212,7 +212,7 @@ def study_new(name: str, cases: Path, **reading: Unpack[Reading]) -> None:
     from pipeline.study_new import new_study
 
     folder = new_study(name, cases, **reading)
-    click.echo(f"{folder}: look at every GUESS, then `backcast --study {name} check`. See docs/studies.md.")
+    click.echo(f"{folder}: look at every GUESS, then `backcast --study {name} check`. See docs/how_to/add_a_study.md.")
 
 
 @cli.command()
@@ -403,7 +403,7 @@ def serve(
 
 @cli.group()
 def redcap() -> None:
-    """The record in REDCap: its data dictionary, exports read back, cases written. docs/redcap.md tells how.
+    """The record in REDCap: its data dictionary, exports read back, cases written. docs/how_to/redcap.md tells how.
 
     The token of a project's API stands in the environment as BACKCAST_REDCAP_TOKEN.
     """

@@ -299,7 +299,7 @@ def _form(one: Looked) -> str:
 def _study_yaml(name: str, source: Path, encoding: str, separator: str) -> str:
     return f"""\
 # A study from {source.name}. What is marked {GUESS} a person must look at; `backcast --study {name} check` says what is
-# still missing. docs/studies.md goes through it step by step.
+# still missing. docs/how_to/add_a_study.md goes through it step by step.
 title: "{GUESS}: what was operated on, where"
 
 source:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "cds_hooks.md"
+PAGE = Path(__file__).parents[2] / "docs/how_to/cds_hooks.md"
 STEP = re.compile(r"```sh\n(?P<commands>.*?)```\n```output\n(?P<output>.*?)```", re.DOTALL)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ("sh", "console", "diff", "python")
 """What a fence may be called whose text is run; the rest is only shown."""
-SHOWN = ("text", "json", "yaml", "sql", "{toctree}")
+SHOWN = ("text", "json", "yaml", "sql", "output", "{toctree}")
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```\s*?$", re.MULTILINE | re.DOTALL
 )

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.stage import STAGES
 
-MOST_NOT_RUN = 18
+MOST_NOT_RUN = 26
 """Blocks of commands that no test may leave out beyond; each has its reason."""
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)\s]*)?\)")
 INDENTED_COMMAND = re.compile(
@@ -24,6 +24,8 @@ FOLLOWED = {
     "clinic": ("docs/tutorials/clinic.md", "docs/reference/service.md", "docs/reference/prediction_record.md"),
 }
 """Pages that are followed one after the other, as a person of that kind would."""
+FOLLOWED_ELSEWHERE = {"docs/how_to/cds_hooks.md": "tests/cds/test_docs.py"}
+"""Pages whose steps a test of their own runs, against a service with models of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +42,15 @@ def test_a_newcomer_who_follows_the_pages_meets_no_surprise(who, root, study, re
 def test_what_the_how_to_pages_add_is_found_by_their_checks(root, tmp_path, reader):
     """All steps of all pages in one clone, then all checks, each once and every test in one process."""
     commands = [command for page in sorted((root / "docs/how_to").glob("*.md")) for command in reader.commands_of(page)]
-    steps = [c for c in commands if c.block.section != "Check" and c.block.page.stem not in _names(FOLLOWED)]
+    steps = [c for c in commands if c.block.section != "Check" and c.block.page.stem not in _elsewhere()]
     checks = [c for c in commands if c.block.section == "Check"]
     assert len({c.block.page for c in checks}) >= 7
     reader.run_commands([*steps, *_together(checks, reader)], reader.clone(root, tmp_path / "clone"))
 
 
-def _names(followed: dict[str, tuple[str, ...]]) -> set[str]:
-    return {Path(page).stem for pages in followed.values() for page in pages}
+def _elsewhere() -> set[str]:
+    """Names of the pages that are followed by other means than their checks."""
+    return {Path(page).stem for pages in (*FOLLOWED.values(), tuple(FOLLOWED_ELSEWHERE)) for page in pages}
 
 
 def _together(checks: list, reader: ModuleType) -> list:
@@ -62,6 +65,8 @@ def _together(checks: list, reader: ModuleType) -> list:
 
 def test_every_page_with_commands_is_followed(root, pages, reader):
     followed = {root / page for pages in FOLLOWED.values() for page in pages}
+    for page, test in FOLLOWED_ELSEWHERE.items():
+        assert Path(page).name in (root / test).read_text(encoding="utf-8")
     how_to = set((root / "docs/how_to").glob("*.md"))
     assert {page for page in pages if reader.commands_of(page)} <= followed | how_to
 

@@ -472,9 +472,9 @@ def test_the_page_prints_the_table_of_the_simulation():
 
 
 def test_the_page_says_of_the_table_what_stands_in_it():
-    page = (ROOT / "docs" / "external_validation.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/how_to" / "external_validation.md").read_text(encoding="utf-8")
     said = " ".join(page.split())
-    rows = pd.read_csv(ROOT / "docs" / "external_validation.csv").set_index(["shift", "cases"])
+    rows = pd.read_csv(ROOT / "docs/how_to" / "external_validation.csv").set_index(["shift", "cases"])
     changed, right, slope = 1 - rows["original"], RIGHT, "what is known tells less"
     off = (rows["error_after"] - rows["original"] * rows["error_before"]) / changed
     level = ["failure commoner", "failure rarer"]

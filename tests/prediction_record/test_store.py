@@ -249,7 +249,7 @@ def test_a_copy_taken_in_operation_verifies(record, path, tmp_path, answered):
         assert reader.verdict().holds
 
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "prediction_record.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/prediction_record.md"
 
 
 def test_a_stranger_verifies_with_the_page_alone(record, path, answered, monkeypatch, capsys):

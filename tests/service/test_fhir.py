@@ -68,7 +68,7 @@ def test_a_chart_is_answered_and_what_was_not_used_is_listed(answering, made):
 
 
 def test_the_case_of_the_documentation_is_answered_as_it_says(answering):
-    page = Path("docs/fhir.md").read_text()
+    page = Path("docs/how_to/fhir.md").read_text()
     case = json.loads(page.partition("```json\n")[2].partition("```")[0])
     (issue,) = resources(ask(answering, case))["OperationOutcome"]["issue"]
     assert issue["expression"] == ["Bundle.entry[4].resource"]
