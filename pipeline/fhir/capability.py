@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Any
 
 from pipeline.fhir.coded import READ
-from pipeline.fhir.names import FHIR_VERSION, OWN
+from pipeline.fhir.names import FHIR_VERSION, OWN, VERSION
 
 Json = dict[str, Any]
 SCREEN = f"{OWN}:operation:screen"
@@ -24,7 +23,7 @@ def capability_statement(base: str) -> Json:
         "status": "active",
         "date": DATE,
         "kind": "instance",
-        "software": {"name": "Backcast", "version": importlib.metadata.version("backcast")},
+        "software": {"name": "Backcast", "version": VERSION},
         "implementation": {"description": "Backcast, of this site", "url": base},
         "fhirVersion": FHIR_VERSION,
         "format": ["application/fhir+json"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from features.axes import LABELS
 from features.dictionary import Variable, load_dictionary
 from features.errors import KnowledgeError
-from pipeline.fhir.names import UCUM, VARIABLE, choices_of, form_id, questionnaire_of
+from pipeline.fhir.names import UCUM, VARIABLE, VERSION, choices_of, form_id, questionnaire_of
 from pipeline.fhir.tables import factors, table_rows
 
 Json = dict[str, Any]
@@ -44,7 +43,7 @@ def questionnaire(form: str) -> Json:
         "resourceType": "Questionnaire",
         "id": form_id(form),
         "url": questionnaire_of(form),
-        "version": importlib.metadata.version("backcast"),
+        "version": VERSION,
         "name": "Backcast" + "".join(word.capitalize() for word in form.replace("-", " ").split()),
         "title": f"Backcast: {form}",
         "status": "active",

@@ -10,11 +10,22 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import html
-import importlib.metadata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.fhir.names import CAUTION, CONTENT, MODEL, OUTCOME, PSEUDONYM, RED_FLAG, UCUM, URI, VARIABLE, extension
+from pipeline.fhir.names import (
+    CAUTION,
+    CONTENT,
+    MODEL,
+    OUTCOME,
+    PSEUDONYM,
+    RED_FLAG,
+    UCUM,
+    URI,
+    VARIABLE,
+    VERSION,
+    extension,
+)
 from pipeline.fhir.responses import responses
 from pipeline.prediction_record.store import kept_inputs
 
@@ -232,7 +243,7 @@ def _method(answer: Mapping[str, Any]) -> Json:
 
 
 def _device(answer: Mapping[str, Any]) -> Json:
-    versions = [{"type": {"text": "Backcast"}, "value": importlib.metadata.version("backcast")}]
+    versions = [{"type": {"text": "Backcast"}, "value": VERSION}]
     versions += [
         {"type": {"text": f"model of {outcome['outcome']}"}, "value": outcome["model"]["sha256"]}
         for outcome in answer["outcomes"]
