@@ -11,7 +11,8 @@ import math
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+import unicodedata
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -85,6 +86,7 @@ def new_study(name: str, source: Path, **reading: Unpack[Reading]) -> Path:
     how = named_file(source, **reading)
     text = read_records(source, how, AnyName())
     looked = _keys_first([looked_at(str(column), text[column]) for column in text.columns], len(text))
+    looked = named_apart(looked)
     files = skeleton(name, source, looked, encoding=how.encoding, separator=how.separator)
     try:
         paths.STUDIES.mkdir(exist_ok=True)
@@ -130,13 +132,28 @@ def _text(column: str, values: pd.Series) -> Looked:
 
 
 def variable_name(column: str) -> str:
-    """A column's name as a variable: small letters, digits and underscores.
+    """A column's name as a variable: small letters without accents, digits and underscores.
 
-    >>> variable_name("Pre-Op Q Score (0-48)")
-    'pre_op_q_score_0_48'
+    >>> variable_name("Pre-Op Q Score (0-48)"), variable_name("Größe (cm)")
+    ('pre_op_q_score_0_48', 'grosse_cm')
     """
-    name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
+    plain = "".join(
+        mark for mark in unicodedata.normalize("NFKD", column.casefold()) if not unicodedata.combining(mark)
+    )
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     return name if name[:1].isalpha() else f"v_{name}"
+
+
+def named_apart(looked: list[Looked]) -> list[Looked]:
+    """The columns with a variable each: of those whose names come to the same, the second ends in `_2`, and so on."""
+    taken: set[str] = set()
+    found = []
+    for one in looked:
+        names = (one.variable, *(f"{one.variable}_{place}" for place in range(2, len(looked) + 2)))
+        name = next(name for name in names if name == "ignored" or name not in taken)
+        taken.add(name)
+        found.append(replace(one, variable=name))
+    return found
 
 
 def date_written(values: pd.Series) -> str:
@@ -178,11 +195,13 @@ def _of_numbers(
 def plausible_range(numbers: np.ndarray) -> tuple[float, float]:
     """A range around the tenth smallest and the tenth largest value, rounded outwards; it shows no single value.
 
-    >>> plausible_range(np.arange(18.0, 91.0))
-    (20.0, 90.0)
+    Of fewer than twenty values, around the middle one.
+
+    >>> plausible_range(np.arange(18.0, 91.0)), plausible_range(np.arange(11.0, 23.0))
+    ((20.0, 90.0), (10.0, 20.0))
     """
     ordered = np.sort(numbers)
-    place = min(LEAST_ROWS, len(ordered)) - 1
+    place = min(LEAST_ROWS - 1, (len(ordered) - 1) // 2)
     low, high = float(ordered[place]), float(ordered[-place - 1])
     step = 10.0 ** math.floor(math.log10(max(abs(low), abs(high), 1e-9)))
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step

@@ -25,6 +25,7 @@ from pipeline.mapping import mapped, read_mapping
 from pipeline.params import load_params, with_own
 from pipeline.study import read_study
 from pipeline.study_files import study_cases
+from pipeline.study_new import looked_at, named_apart, plausible_range
 from tests.invented_proms import write_packs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -282,6 +283,20 @@ def test_a_skeleton_guesses_and_says_so_and_quotes_nobody(clinic):
     assert checked.returncode == 3
     assert "outcomes.csv names no outcome" in checked.stderr
     assert "guesses (line" in checked.stderr
+
+
+def test_columns_whose_names_come_to_the_same_are_told_apart():
+    empty = looked_at("Remark", pd.Series(["", ""]))
+    looked = [looked_at(name, pd.Series(["1.5", "2.5"])) for name in ("Größe (cm)", "GRÖSSE cm", "Grosse-cm")]
+    names = [one.variable for one in named_apart([*looked, empty, empty])]
+    assert names == ["grosse_cm", "grosse_cm_2", "grosse_cm_3", "ignored", "ignored"]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9, 12, 19, 20, 300])
+def test_a_guessed_range_holds_the_middle_however_few_rows_there_are(rows):
+    numbers = np.random.default_rng(rows).normal(120, 25, rows)
+    low, high = plausible_range(numbers)
+    assert low <= np.median(numbers) <= high
 
 
 # ---- NHS PROMs ---------------------------------------------------------------------------------------
