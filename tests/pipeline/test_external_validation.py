@@ -23,7 +23,7 @@ from features.predictors import predictor
 from features.record import required_columns
 from models.bundle import EVIDENCE, read_bundle, write_bundle
 from models.cause_model import write_cause_model
-from models.external import HARDLY, PRECISE, ROUGH, expected_auroc, sample_verdict
+from models.external import HARDLY, PRECISE, ROUGH, _verdict, expected_auroc, sample_verdict
 from models.fitted import Recalibration
 from models.metrics import auroc, calibration_intercept, calibration_slope
 from models.predictor import RiskPredictor
@@ -35,7 +35,8 @@ from pipeline.external_validation import validate_file
 from pipeline.files import read_json, write_json
 from pipeline.params import Params, load_params
 from pipeline.promotions import promotion_lines
-from pipeline.site_cases import OF_PARAMS, OWN, definition, one_model, site_cases
+from pipeline.scoring import LoadedModel
+from pipeline.site_cases import DATES, OF_PARAMS, OWN, definition, one_model, site_cases
 from pipeline.stages import train
 from pipeline.updated_sites import RIGHT, documented
 from pipeline.updating import Asked, decision_on, update_file, write_update
@@ -271,6 +272,54 @@ def test_more_cases_say_more():
     assert len(verdicts[2].of(PRECISE)) == 4
     widths = [[one.width for one in found.precisions] for found in verdicts]
     assert np.all(np.diff(widths, axis=0) < 0)
+
+
+def test_what_cases_can_say_counts_them_by_their_weights():
+    risk = expit(np.random.default_rng(0).normal(-0.8, 0.8, 600))
+    weights = np.where(risk > np.median(risk), 3.0, 1.0)
+    found = sample_verdict(risk, weights, 0.3)
+    thrice = np.repeat(risk, weights.astype(int))
+    assert found.cases == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+    assert found.expected_prevalence == pytest.approx(thrice.mean())
+    assert found.expected_auroc == pytest.approx(expected_auroc(thrice, np.ones(len(thrice))))
+    assert found.expected_prevalence > risk.mean() + 0.02
+
+
+def test_a_verdict_turns_where_the_width_wanted_ends():
+    assert [_verdict(times) for times in (1.0, 1.01, 3.0, 3.01)] == [PRECISE, ROUGH, ROUGH, HARDLY]
+
+
+def test_reoperations_of_a_site_stand_for_those_that_it_lost_from_sight(clinic):
+    """Weights by the product-limit curve of the site's own censoring, worked here case by case."""
+    params = load_params()
+    bundle = dataclasses.replace(learned_bundle(params), outcome="reoperation_24m")
+    drawn = draw_registry(
+        RegistryParams(seed=5, cases=250, centres=2, first_year=2019, years=2, discordance_effect=1.0)
+    )[0]
+    day = drawn["last_contact_date"].dropna().index[::3]
+    drawn.loc[day, "last_contact_date"] = drawn.loc[day, "index_date"]  # a third is lost from sight at once
+    later = pd.to_timedelta(np.arange(len(day)) * 7 % 700, unit="D")
+    drawn.loc[day, "last_contact_date"] = (pd.to_datetime(drawn.loc[day, "index_date"]) + later).dt.strftime("%Y-%m-%d")
+    drawn.loc[day, ["reoperation_date", "death_date"]] = None
+    columns = dict.fromkeys([*required_columns("preoperative"), "patient_id", "centre_id", *DATES])
+    drawn[list(columns)].to_csv("reoperations.csv", index=False)
+    model = LoadedModel("a model", RiskPredictor(bundle, "x"))
+    site = site_cases(Path("reoperations.csv"), model, params, **PLAIN)
+    dates = {name: pd.to_datetime(site.cases[name]) for name in DATES}
+    event = (dates["reoperation_date"] - dates["index_date"]).dt.days.to_numpy(float)
+    seen = (dates["last_contact_date"] - dates["index_date"]).dt.days.to_numpy(float)
+    horizon = 24 * 365.25 / 12
+    happened, lost = event <= horizon, ~(event <= horizon) & ~(seen >= horizon)
+    until = np.minimum(np.where(happened, event, np.nan_to_num(seen)), horizon)
+    still = [
+        np.prod(
+            [1 - (lost & (until == at)).sum() / (until >= at).sum() for at in np.unique(until[lost & (until < own)])]
+        )
+        for own in until
+    ]
+    assert lost.sum() > 40
+    np.testing.assert_allclose(site.weights, np.where(lost, 0, 1 / np.array(still)), rtol=1e-9)
+    assert int(np.nansum(site.y)) == happened.sum() > 5
 
 
 def test_one_risk_for_all_has_no_verdict():
