@@ -28,7 +28,7 @@ from models.fitted import Recalibration
 from models.metrics import auroc, calibration_intercept, calibration_slope
 from models.predictor import RiskPredictor
 from models.training import Development, learn
-from models.updating import Site, closed_test
+from models.updating import Site, closed_test, out_of_fold
 from pipeline import ledger, paths, tracking
 from pipeline.external_page import can_say, p_value
 from pipeline.external_validation import validate_file
@@ -366,6 +366,14 @@ def test_an_updated_bundle_says_whose_cases_changed_it_without_a_name_or_a_day(c
     assert head["development"] == json.loads(Path("model/bundle.json").read_text(encoding="utf-8"))["development"]
 
 
+def test_what_becomes_of_a_risk_is_told_as_widely_as_the_line_is_known(updated):
+    told, _ = updated
+    half = next(row for row in told["moved"] if row["before"] == 0.5)  # log-odds 0: the intercept alone moves it
+    assert logit(half["after"]) == pytest.approx(told["intercept"]["estimate"])
+    width = told["intercept"]["upper"] - told["intercept"]["lower"]
+    assert logit(half["upper"]) - logit(half["lower"]) == pytest.approx(width, rel=0.45)  # six refits know it so well
+
+
 def test_both_cards_tell_what_was_changed(clinic, updated):
     before, after = (Path(f"update/model_card_{when}.html").read_text(encoding="utf-8") for when in ("before", "after"))
     assert "None: risks are those of its development." in before
@@ -428,6 +436,10 @@ def test_by_the_rule_an_update_is_held_against_the_champion_out_of_fold(clinic, 
     site = site_cases(Path("site.csv"), model, params, **PLAIN)
     cases = Site.of(site.risk, site.y, site.weights, site.patients)
     made = write_update(Asked(site, cases, closed_test(cases, 0.05), model, params), tmp_path)
+    apart = expit(out_of_fold(cases, 0.05, params.train.seed))
+    told = made.figures["after"]["calibration_intercept"]
+    assert told == calibration_intercept(cases.y, apart, cases.weights).as_json()
+    assert abs(told["estimate"]) > 1e-6  # on the cases that updated it, it would be 0 by construction
     champion = SimpleNamespace(version="7", tags={"bundle_sha256": model.predictor.sha256})
     decided, differences = decision_on(made, champion, "by-rule")
     conditions = {condition.name: condition for condition in decided.conditions}
