@@ -89,7 +89,7 @@ def test_a_request_changed_at_random_is_answered_or_refused(ehr, service, chart,
         response = service("POST", f"/cds-services/{path}", content=raw, headers={"Content-Type": "application/json"})
         check(response)
         statuses.add(response.status_code)
-    assert statuses == {200, 400, 404, 412, 422}
+    assert {200, 400, 404, 422} <= statuses <= {200, 400, 404, 412, 422}
     lines = logged()
     assert len(lines) >= bodies_sent
     assert not [line for line in lines if SECRET in line or chart.PATIENT_ID in line or '"level": "error"' in line]
