@@ -111,7 +111,10 @@ def _typed(block: Block, part: str) -> Command:
 
 def run_pages(followed: Sequence[Path], folder: Path) -> None:
     """Follow the pages in the folder, in one shell, and compare what they show with what comes out."""
-    run_commands([command for page in followed for command in commands_of(page)], folder)
+    wanted: dict[str, Command] = {}
+    for command in (command for page in followed for command in commands_of(page)):
+        wanted.setdefault(command.typed, command)  # what two pages say word for word is done once
+    run_commands(list(wanted.values()), folder)
 
 
 def run_commands(wanted: Sequence[Command], folder: Path) -> None:

@@ -19,7 +19,7 @@ INDENTED_COMMAND = re.compile(
 )
 NAMED_TEST = re.compile(r"(tests/[\w/]+\.py)(?:::(\w+))?")
 FOLLOWED = {
-    "researcher": ("README.md", "docs/tutorials/researcher.md", "docs/how_to/your_own_data.md"),
+    "researcher": ("docs/tutorials/researcher.md", "docs/how_to/your_own_data.md"),
     "analyst": ("docs/tutorials/analyst.md", "docs/explanation/virtual_registry.md"),
     "clinic": ("docs/tutorials/clinic.md", "docs/reference/service.md", "docs/reference/prediction_record.md"),
 }
