@@ -17,7 +17,8 @@ KINDS = {
     "event": "event in time: a case watched too briefly is censored, and weighted for",
 }
 RULES = {
-    "fell_less_than": "fell by less than {cutoff:g} %",
+    "fell_less_than": "fell by less than {cutoff:g} {unit}",
+    "rose_less_than": "rose by less than {cutoff:g} {unit}",
     "above": "above {cutoff:g}",
     "within": "within {cutoff:g} months",
 }
@@ -62,7 +63,8 @@ def _records(table_: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def _row(row: dict[str, object]) -> tuple[str, ...]:
-    rule = RULES[str(row["rule"])].format(cutoff=row["cutoff"])
+    unit = "%" if row["kind"] == "percent_change" else "points"
+    rule = RULES[str(row["rule"])].format(cutoff=row["cutoff"], unit=unit)
     of = "every diagnosis" if row["diagnosis"] == "all" else str(row["diagnosis"]).replace("_", " ")
     happened = f"{row['label']} (`{row['instrument']}` {rule})"
     return (

@@ -111,9 +111,9 @@ def _typed(block: Block, part: str) -> Command:
 
 def run_pages(followed: Sequence[Path], folder: Path) -> None:
     """Follow the pages in the folder, in one shell, and compare what they show with what comes out."""
-    wanted: dict[str, Command] = {}
+    wanted: dict[tuple[str, str], Command] = {}
     for command in (command for page in followed for command in commands_of(page)):
-        wanted.setdefault(command.typed, command)  # what two pages say word for word is done once
+        wanted.setdefault((command.typed, command.shown), command)  # what two pages say word for word is done once
     run_commands(list(wanted.values()), folder)
 
 

@@ -23,7 +23,7 @@ DRAWING = {"registry", "builders", "cause", "worth"}
 """Stages that draw virtual cases, and so come upon their truth. No stage that trains a served model is among them."""
 JUDGING = {"fidelity"}
 """Stages that read the truth of the registry, to hold it against published figures. None trains a model either."""
-OF_COMMANDS = {"record", "monitor", "service", "study"}
+OF_COMMANDS = {"record", "monitor", "service", "cds_hooks", "study"}
 """Sections of `params.yaml` that no stage reads."""
 STAGE_OF = {"cause_evidence": "cause"}
 """The stage of a section that is not named for it."""
