@@ -23,9 +23,13 @@ from __future__ import annotations
 
 
 class BackcastError(Exception):
-    """A mistake that its message explains; the command line prints the message alone."""
+    """A mistake that its message explains; the command line prints the message alone, and so does a notebook."""
 
     exit_status = 1
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback."""
+        return [str(self)]
 
 
 class ParamsError(BackcastError):
