@@ -323,9 +323,12 @@ def _last_useful_threshold(curves: pd.DataFrame) -> float:
     return min(float(useful.max()) + 0.06, 1.0) if len(useful) else 0.8
 
 
-def builder_panels(features: pd.DataFrame, diagnosis: pd.Series) -> Figure:
-    """What the builders found: pain explained by the best lesion and its margin over the best mimic."""
-    figure, axes = plt.subplots(1, 3, figsize=(11.5, 3.2))
+def builder_panels(features: pd.DataFrame, diagnosis: pd.Series, title: str = "") -> Figure:
+    """What the builders found: pain explained by the best lesion and its margin over the best mimic.
+
+    A page that has a heading of its own needs no title.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(11.5, 3.5 if title else 3.2))
     kinds = list(diagnosis.dropna().unique())
     order = sorted(kinds, key=lambda kind: -int((diagnosis == kind).sum()))
     names = [str(kind).replace("_", " ") for kind in order]
@@ -334,7 +337,7 @@ def builder_panels(features: pd.DataFrame, diagnosis: pd.Series) -> Figure:
         (axes[1], "margin_lesion_mimic", "best lesion less best mimic"),
     ):
         groups = [features.loc[diagnosis == kind, column].dropna() for kind in order]
-        panel.boxplot(groups, vert=False, widths=0.55, showfliers=False, medianprops={"color": RAISES, "linewidth": 2})
+        panel.boxplot(groups, orientation="horizontal", widths=0.55, showfliers=False, medianprops={"color": RAISES, "linewidth": 2})
         panel.set_yticks(range(1, len(order) + 1), names if panel is axes[0] else [""] * len(order))
         panel.set_xlabel(label)
         panel.axvline(0, color="#BBBBBB", linewidth=0.8)
@@ -342,6 +345,7 @@ def builder_panels(features: pd.DataFrame, diagnosis: pd.Series) -> Figure:
     axes[2].barh(range(1, len(order) + 1), missed, color=LOWERS, height=0.55)
     axes[2].set_yticks(range(1, len(order) + 1), [""] * len(order))
     axes[2].set_xlabel("plans that do not reach\nthe best lesion, %")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     figure.tight_layout()
     return figure
 

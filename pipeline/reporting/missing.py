@@ -45,3 +45,15 @@ def known_by_centre(y: pd.Series, centres: pd.Series) -> list[tuple[str, int, fl
     """Each centre: its cases and the share whose outcome is known."""
     known = y.notna().groupby(centres)
     return [(str(centre), len(own), float(own.mean())) for centre, own in known]
+
+
+def missing_by_centre(cases: pd.DataFrame) -> pd.DataFrame:
+    """The share of values that are not recorded: a row a form of the record, a column a centre."""
+    by_form: dict[str, list[str]] = {}
+    for variable in load_dictionary().predictors:
+        by_form.setdefault(variable.form, []).append(variable.name)
+    shares = {
+        form: cases.reindex(columns=names).isna().mean(axis=1).groupby(cases["centre_id"]).mean()
+        for form, names in by_form.items()
+    }
+    return pd.DataFrame(shares).T.rename_axis(columns=None)

@@ -1,0 +1,125 @@
+"""The door of a notebook: the study it reads, or one sentence that says what to run first.
+
+>>> from pipeline.notebooks import opened
+>>> study = opened("cohort", "evaluate")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from IPython import get_ipython
+from IPython.display import SVG
+from matplotlib.figure import Figure
+
+from features.errors import BackcastError, FileFormatError
+from models.drawing import SAVE, plt
+from pipeline import paths
+from pipeline.params import load_params
+from pipeline.reporting.study import Study
+
+OF_THE_BUILDERS = "share_best_lesion"
+"""The feature that a study has where lesions and pain are recorded, and no other."""
+
+
+class NotMadeYetError(FileFormatError):
+    """A notebook before the stages that it reads; the same exit status as any file that is absent."""
+
+
+class SkippedError(BackcastError):
+    """A story that the study cannot tell: it is no mistake, and the exit status is that of success."""
+
+    exit_status = 0
+
+
+def opened(*stages: str, asks_builders: bool = False) -> Study:
+    """The study of this repository, for a notebook that reads what these stages made.
+
+    Works from `notebooks/` and from the root, where it goes. From here on a figure that is the value of a cell is
+    shown as the report shows it.
+
+    Parameters
+    ----------
+    stages : names of stages in `dvc.yaml`
+    asks_builders : bool
+        Whether the story is about lesions, mimics and the drawing.
+
+    Raises
+    ------
+    NotMadeYetError
+        If a stage has not run; says which command to run.
+    SkippedError
+        If the study records neither lesions nor drawings, and the story is about them.
+    """
+    _go_to_the_root()
+    missing = [(stage, out) for stage in stages for out in outputs(stage) if not out.exists()]
+    if missing:
+        stage, out = missing[0]
+        raise NotMadeYetError(
+            f"Stage {stage} has not run here: {out} does not exist. Run `make repro` in the root of the repository, "
+            f"then run this notebook again."
+        )
+    show_figures()
+    study = Study(load_params())
+    if asks_builders and OF_THE_BUILDERS not in study.features.columns:
+        raise SkippedError(
+            "This study records neither lesions nor pain drawings, so the clinical builders do not apply to it: this "
+            "story is left out."
+        )
+    return study
+
+
+def outputs(stage: str) -> list[Path]:
+    """What a stage leaves, as `dvc.yaml` says; of a matrix, the folder that holds all of it."""
+    declared = yaml.safe_load(paths.DVC_YAML.read_text(encoding="utf-8"))["stages"][stage]
+    listed = [out for kind in ("outs", "metrics", "plots") for out in declared.get(kind, [])]
+    names = [name for out in listed for name in ([out] if isinstance(out, str) else out)]
+    return [Path(name.partition("${")[0]) for name in names]
+
+
+def told_by(stage: str) -> str:
+    """What is said where a stage's file holds nothing of what is asked."""
+    return f"Stage {stage} made nothing of this kind here: this part of the story is left out."
+
+
+def _go_to_the_root() -> None:
+    """From `notebooks/`, where Jupyter starts a notebook, to the root, from which every path is told."""
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if (folder / paths.PARAMS).is_file()), here)
+    os.chdir(root)
+
+
+def show_figures() -> None:
+    """Let a figure that is the value of a cell be shown once, with the margins and sharpness of the report's."""
+    shell = get_ipython()
+    if shell is not None:
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _png)
+        shell.display_formatter.formatters["text/plain"].for_type(Figure, _in_words)
+
+
+def drawn(svg: str) -> SVG:
+    """A figure that is SVG text, such as that of `models.case_picture.case_figure`, for a cell."""
+    return SVG(data=svg)
+
+
+def figure_title(figure: Figure) -> str:
+    """What stands above a figure; of one without a title of its own, that of its first panel."""
+    heads = [figure.get_suptitle(), *(legend.get_title().get_text() for legend in figure.legends)]
+    heads += [text.get_text() for text in figure.texts]
+    heads += [axes.get_title(loc) for axes in figure.axes for loc in ("left", "center")]
+    return next((head for head in heads if head), "")
+
+
+def _png(figure: Figure) -> bytes:
+    held = io.BytesIO()
+    figure.savefig(held, format="png", **SAVE)
+    plt.close(figure)
+    return held.getvalue()
+
+
+def _in_words(figure: Figure, printer: Any, cycle: bool) -> None:
+    printer.text(figure_title(figure))
