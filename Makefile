@@ -11,7 +11,11 @@ export OMP_NUM_THREADS := 1
 # Hospitals' networks often have a certificate of their own: trust what the machine trusts.
 export UV_SYSTEM_CERTS ?= true
 
+<<<<<<< HEAD
 .PHONY: help setup repro worth serve test check lint format bench docs lock clean
+=======
+.PHONY: help setup repro worth notebooks serve test check format bench docs lock clean
+>>>>>>> 369fd47 (make notebooks: every notebook in a kernel of its own, as a page that needs no outside host; tests look at every figure)
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +40,9 @@ repro: $(STAMP)  ## The whole pipeline: registry, ..., report, registered models
 
 worth: $(STAMP)  ## What the clinical builders are worth, in worlds of known effect: some minutes
 	dvc repro pipeline/experiments/dvc.yaml
+
+notebooks: $(STAMP)  ## Every notebook on what `make repro` made, as pages in data/notebooks
+	python -m pipeline.notebooks
 
 serve: $(STAMP)  ## Page and service for the next patient, on this machine alone
 	backcast serve

@@ -160,7 +160,7 @@ def words_kept_figure(told: Mapping[str, pd.DataFrame], title: str) -> Figure:
         axes.plot(x, words["promised"], "D", mfc="none", mec="#D55E00", markersize=8, mew=1.6, label="behind the word")
         told_times = [f"{word}\ntold {n:,} times" for word, n in zip(words["word"], words["told"], strict=True)]
         axes.set_xticks(x, told_times, fontsize=8.5)
-        axes.set(ylim=(0, 1), xlim=(-0.5, len(words) - 0.5))
+        axes.set(ylim=(0, 1), xlim=(-0.5, len(words) - 0.5), xlabel="word of likelihood")
         axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
         axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
         axes.set_axisbelow(True)

@@ -337,7 +337,13 @@ def builder_panels(features: pd.DataFrame, diagnosis: pd.Series, title: str = ""
         (axes[1], "margin_lesion_mimic", "best lesion less best mimic"),
     ):
         groups = [features.loc[diagnosis == kind, column].dropna() for kind in order]
-        panel.boxplot(groups, orientation="horizontal", widths=0.55, showfliers=False, medianprops={"color": RAISES, "linewidth": 2})
+        panel.boxplot(
+            groups,
+            orientation="horizontal",
+            widths=0.55,
+            showfliers=False,
+            medianprops={"color": RAISES, "linewidth": 2},
+        )
         panel.set_yticks(range(1, len(order) + 1), names if panel is axes[0] else [""] * len(order))
         panel.set_xlabel(label)
         panel.axvline(0, color="#BBBBBB", linewidth=0.8)

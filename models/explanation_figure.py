@@ -69,7 +69,7 @@ def two_learners(risks: pd.DataFrame, title: str) -> Figure:
     most = min(1.0, 1.05 * float(risks.to_numpy().max()))
     figure, axes = plt.subplots(figsize=(6.4, 5.4), layout="constrained")
     held = axes.hexbin(
-        risks[first], risks[second], gridsize=42, mincnt=1, cmap=ONE_WAY, vmin=-1, bins="log", linewidths=0,
+        risks[first], risks[second], gridsize=42, mincnt=1, cmap=ONE_WAY, bins="log", linewidths=0,
         extent=(0, most, 0, most),
     )  # fmt: skip
     axes.plot([0, most], [0, most], color=INK, linewidth=0.9, label="the same risk")
@@ -91,9 +91,7 @@ def two_learners(risks: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def pair_dependence(
-    x: pd.Series, y: Floats, by: pd.Series, labels: tuple[str, str], title: str
-) -> Figure:
+def pair_dependence(x: pd.Series, y: Floats, by: pd.Series, labels: tuple[str, str], title: str) -> Figure:
     """What two predictors do together beyond what each does alone, along the first, by whether the second is high.
 
     Parameters

@@ -4,7 +4,7 @@ The whole recipe is repeated in each resample of patients; it is judged there, a
 the mean difference is subtracted from the apparent figure. For a regression this is sound, and it is
 kept as a cross-check of leaving one centre out. For deep trees it is not: about 63 % of the original
 cases are in each resample, a tree knows them by heart, and so the original cases are no test of it.
-`notebooks/optimism.ipynb` shows by how much.
+`notebooks/10_optimism.ipynb` shows by how much.
 """
 
 from __future__ import annotations

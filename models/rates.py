@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def banded(values: pd.Series, ends: Sequence[float], *, percent: bool = True) ->
     ['0–50 %', '50–100 %', '50–100 %', nan]
     """
     shown = [f"{100 * end:.0f}" if percent else f"{end:g}" for end in ends]
-    names = [f"{low}–{high}" + (" %" if percent else "") for low, high in zip(shown, shown[1:], strict=False)]
+    names = [f"{low}–{high}" + (" %" if percent else "") for low, high in pairwise(shown)]
     cut = np.clip(np.searchsorted(ends, values.to_numpy(dtype=float), side="right") - 1, 0, len(names) - 1)
     words = pd.Series(np.array(names, dtype=object)[cut], index=values.index).where(values.notna())
     return words.astype(pd.CategoricalDtype(names, ordered=True))

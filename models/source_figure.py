@@ -26,7 +26,9 @@ def support_bars(ranked: Sequence[Mapping[str, Any]], title: str, before: Mappin
     is_missed = [one["kind"] == "lesion" and one["is_reached"] is False for one in ranked]
     labels = [one["label"] + "  (not in the plan)" * missed for one, missed in zip(ranked, is_missed, strict=True)]
     places = range(len(ranked))
-    axes.barh(places, [one["support"] for one in ranked], color=[KIND_COLOURS[one["kind"]] for one in ranked], height=0.62)
+    axes.barh(
+        places, [one["support"] for one in ranked], color=[KIND_COLOURS[one["kind"]] for one in ranked], height=0.62
+    )
     for place, one in enumerate(ranked):
         axes.text(one["support"] + 0.012, place, f"{one['support']:.0%}", va="center", fontsize=8.5)
     handles: list[Any] = [

@@ -17,6 +17,8 @@ from models.drawing import INK, LOWERS, RAISES
 
 BINS = 24
 ACROSS = 4
+MANY = 200
+"""Cases in one bar beyond which the few in others would not be seen but on a logarithmic axis."""
 
 
 def value_spreads(cases: pd.DataFrame, variables: Sequence[Variable], title: str) -> Figure:
@@ -45,15 +47,19 @@ def share_spreads(
         heights, edges, bars = axes.hist(known, bins=np.linspace(0, 1, 21), color=LOWERS, linewidth=0)
         for bar, start in zip(bars, edges, strict=False):
             bar.set_facecolor(RAISES if line is not None and start >= line[0] - 1e-9 else LOWERS)
-        axes.set(xlabel=measured, ylabel="cases, logarithmic", xlim=(0, 1), yscale="symlog")
-        axes.set_ylim(0, max(10.0, 2 * float(heights.max())))
+        axes.set(xlabel=measured, ylabel="cases", xlim=(0, 1))
+        if heights.max() > MANY:
+            axes.set(ylabel="cases, logarithmic", yscale="symlog", ylim=(0, 2 * float(heights.max())))
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.set_title(name, loc="left", fontsize=9.5)
         if line is not None:
             axes.axvline(line[0], color=INK, linewidth=1.0)
     if line is not None:
-        below, beyond = Patch(color=LOWERS, label=f"below {line[1]}"), Patch(color=RAISES, label=f"at or above {line[1]}")
+        below, beyond = (
+            Patch(color=LOWERS, label=f"below {line[1]}"),
+            Patch(color=RAISES, label=f"at or above {line[1]}"),
+        )
         figure.legend(handles=[below, beyond], loc="outside lower left", ncols=2, frameon=False, fontsize=8.5)
     return figure
 
@@ -71,7 +77,7 @@ def _panels(wanted: int, title: str) -> tuple[Figure, Sequence[Any]]:
     figure, grid = plt.subplots(
         down, across, figsize=(11.5 if across > 2 else 7.5, 2.25 * down + 0.9), squeeze=False, layout="constrained"
     )
-    panels = grid.ravel()
+    panels: list[Any] = list(grid.ravel())
     for axes in panels[wanted:]:
         axes.remove()
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)

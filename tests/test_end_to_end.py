@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -173,6 +174,34 @@ def test_dvc_draws_and_compares(project):
     assert page.count("vegaEmbed(") == 5
     for word in (*OUTCOMES, "temporal", "geographic"):
         assert word in page
+
+
+def test_every_notebook_tells_its_story_and_no_figure_lacks_a_thing(project):
+    """All but the trial of a method, which has its own test; a study of 2,400 cases, two outcomes."""
+    names = [path.name for path in sorted((project / "notebooks").glob("*.ipynb")) if "optimism" not in path.name]
+    program = [
+        sys.executable,
+        "tests/notebooks/in_one_process.py",
+        "notebooks.json",
+        *(f"notebooks/{n}" for n in names),
+    ]
+    run(*program, cwd=project, PYTHONPATH=str(project))
+    told = json.loads((project / "notebooks.json").read_text())
+    assert len(told) == len(names) >= 8
+    for name, its in told.items():
+        assert its["error"] is None, (name, its["error"])
+        assert its["stderr"] == "", (name, its["stderr"])
+        assert len(its["figures"]) + its["drawings"] >= 3, name
+        assert {title: lacks for title, lacks in its["figures"].items() if lacks} == {}, name
+
+
+def test_a_notebook_becomes_a_page_that_needs_nothing_else(project):
+    done = run(sys.executable, "-m", "pipeline.notebooks", "01_cohort", cwd=project)
+    page = (project / "data" / "notebooks" / "01_cohort.html").read_text()
+    assert "01_cohort.html" in done.stdout
+    assert page.count('<img src="data:image/png;base64,') == 5
+    assert "<svg" in page
+    assert not re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?(?:https?:)?//", page)
 
 
 def test_contributions_add_up_on_every_scored_case(scored):

@@ -64,7 +64,7 @@ def essentials(case: pd.DataFrame) -> pd.DataFrame:
     """What is essential in a record, as a person reads it: variable, value, unit."""
     asked = [v for v in load_dictionary().essential if v.form != "keys" and v.name in case.columns]
     rows = [(v.label, _in_words(v, case[v.name].iloc[0]), v.unit) for v in asked]
-    return pd.DataFrame(rows, columns=["", "recorded", "unit"]).set_index("")
+    return pd.DataFrame(rows, columns=["variable", "recorded", "unit"]).set_index("variable").rename_axis(None)
 
 
 def _in_words(variable: Variable, value: object) -> str:

@@ -11,19 +11,27 @@ import os
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import yaml
 from IPython import get_ipython
 from IPython.display import SVG
 from matplotlib.figure import Figure
 
 from features.errors import BackcastError, FileFormatError
-from models.drawing import SAVE, plt
+from models.drawing import SAVE
 from pipeline import paths
 from pipeline.params import load_params
 from pipeline.reporting.study import Study
 
 OF_THE_BUILDERS = "share_best_lesion"
 """The feature that a study has where lesions and pain are recorded, and no other."""
+
+
+NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
+FLOW_STYLE = (
+    "svg.flow text{fill:#17212b;font-family:system-ui,sans-serif}svg.flow .box{fill:#f3f5f8;stroke:#566370}"
+    "svg.flow .rail{fill:none;stroke:#566370;stroke-width:1.3}"
+)
 
 
 class NotMadeYetError(FileFormatError):
@@ -81,11 +89,6 @@ def outputs(stage: str) -> list[Path]:
     return [Path(name.partition("${")[0]) for name in names]
 
 
-def told_by(stage: str) -> str:
-    """What is said where a stage's file holds nothing of what is asked."""
-    return f"Stage {stage} made nothing of this kind here: this part of the story is left out."
-
-
 def _go_to_the_root() -> None:
     """From `notebooks/`, where Jupyter starts a notebook, to the root, from which every path is told."""
     here = Path.cwd()
@@ -97,12 +100,17 @@ def show_figures() -> None:
     """Let a figure that is the value of a cell be shown once, with the margins and sharpness of the report's."""
     shell = get_ipython()
     if shell is not None:
-        shell.display_formatter.formatters["image/png"].for_type(Figure, _png)
+        shell.display_formatter.formatters["image/png"].for_type(Figure, png)
         shell.display_formatter.formatters["text/plain"].for_type(Figure, _in_words)
 
 
 def drawn(svg: str) -> SVG:
-    """A figure that is SVG text, such as that of `models.case_picture.case_figure`, for a cell."""
+    """A figure that is SVG text, such as that of `models.case_picture.case_figure`, for a cell.
+
+    One whose colours come from the page that shows it, as the report's flow of cases, brings them along.
+    """
+    if 'class="flow"' in svg:
+        svg = svg.replace("><", f" {NAMESPACE}><style>{FLOW_STYLE}</style><", 1)
     return SVG(data=svg)
 
 
@@ -114,7 +122,8 @@ def figure_title(figure: Figure) -> str:
     return next((head for head in heads if head), "")
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of a picture; it is closed."""
     held = io.BytesIO()
     figure.savefig(held, format="png", **SAVE)
     plt.close(figure)

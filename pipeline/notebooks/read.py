@@ -87,7 +87,9 @@ def by_completeness(outcome: str, metric: str = "auroc") -> pd.DataFrame:
     levels = sorted(read_json(paths.COMPLETENESS)[outcome].values(), key=lambda level: level["order"])
     levels = [level for level in levels if len(level["blocks_blanked"]) < FEW_BLOCKS or level is levels[-1]]
     return pd.concat(
-        estimate_rows({level["label"]: level["test_set"][name]["metrics"][metric] for level in levels}, f"{name} test set")
+        estimate_rows(
+            {level["label"]: level["test_set"][name]["metrics"][metric] for level in levels}, f"{name} test set"
+        )
         for name in TEST_SETS
     )
 
@@ -131,8 +133,9 @@ def cause_accuracy() -> dict[str, pd.DataFrame]:
 
 
 def cause_words() -> dict[str, pd.DataFrame]:
-    """What each word of likelihood keeps: panels of `words_kept_figure`."""
-    return {title: words_table(estimates(figures["words"])) for title, figures in _judged_causes().items()}
+    """What each word of likelihood keeps, from the least likely word on: panels of `words_kept_figure`."""
+    tables = {title: words_table(estimates(figures["words"])) for title, figures in _judged_causes().items()}
+    return {title: table.sort_values("promised", ignore_index=True) for title, table in tables.items()}
 
 
 def _judged_causes() -> dict[str, dict[str, Any]]:
@@ -160,7 +163,9 @@ def with_units(names: Iterable[str], labels: Mapping[str, str]) -> tuple[str, ..
     """Labels of predictors for axes, with the unit where the dictionary has one."""
     known = load_dictionary().by_name
     units = {name: known[name].unit if name in known else "" for name in names}
-    return tuple(labels[name] + (f", {unit}" if unit and unit not in labels[name] else "") for name, unit in units.items())
+    return tuple(
+        labels[name] + (f", {unit}" if unit and unit not in labels[name] else "") for name, unit in units.items()
+    )
 
 
 class ExplainedTests(NamedTuple):
@@ -226,7 +231,9 @@ def who_was_right(risks: pd.DataFrame, learners: tuple[str, str]) -> pd.DataFram
         groups[rows] = name
     groups = groups.astype(pd.CategoricalDtype(list(kinds), ordered=True))
     means = [
-        estimate_rows({name: {"estimate": risks.loc[rows, learner].mean()} for name, rows in kinds.items()}, f"told by {learner}")
+        estimate_rows(
+            {name: {"estimate": risks.loc[rows, learner].mean()} for name, rows in kinds.items()}, f"told by {learner}"
+        )
         for learner in learners
     ]
     return pd.concat([rates(risks["y_true"], groups, "what happened"), *means])

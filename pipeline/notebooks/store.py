@@ -76,8 +76,10 @@ def cause_champion() -> CauseFinder:
 
 def training_runs() -> pd.DataFrame:
     """The runs of `dvc repro` in MLflow, the last first: outcome, learner, AUROC in the later year, commit."""
+    import mlflow  # after pipeline.tracking, which quietens its loggers
+
     with tracking.store():
-        runs = tracking.mlflow.search_runs(experiment_names=[tracking.TRAINING])
+        runs = mlflow.search_runs(experiment_names=[tracking.TRAINING])
     wanted = {
         "start_time": "started", "tags.outcome": "outcome", "params.learner": "learner",
         "metrics.temporal/auroc": "estimate", "metrics.temporal/auroc_lower": "lower",
@@ -169,15 +171,15 @@ def traces(outcome: str) -> pd.DataFrame:
         `trace`, `risk`, `lower`, `upper`, `model`, `completeness`, `happened` (1, 0, or NaN: not known yet), and
         `contribution_<predictor>` in calibrated log-odds. A red flag has no risk, and no row.
     """
+    import mlflow
+
     from pipeline.prediction_record.traces import SCREENING
 
     with tracking.store() as client:
         experiment = client.get_experiment_by_name(SCREENING)
         if experiment is None:
             return pd.DataFrame()
-        found = tracking.mlflow.search_traces(
-            locations=[experiment.experiment_id], max_results=500, return_type="list"
-        )
+        found = mlflow.search_traces(locations=[experiment.experiment_id], max_results=500, return_type="list")
     return pd.DataFrame([row for trace in found if (row := _row(trace, outcome))])
 
 

@@ -13,8 +13,8 @@ VIRTUAL_NOTE = (
     "patients."
 )
 REAL_NOTE = (
-    "These are {cases:,} cases of **real people**: figures are of groups, and nothing here shows one of them unless you "
-    "ask for it by `case_id`."
+    "These are {cases:,} cases of **real people**: figures are of groups, and nothing here shows one of them unless "
+    "you ask for it by `case_id`."
 )
 
 

@@ -7,7 +7,6 @@ output, of which each reader shows the one it can.
 from __future__ import annotations
 
 import html
-from functools import partial
 
 import ipywidgets as widgets
 import numpy as np
@@ -22,11 +21,12 @@ from models.case_picture import case_figure
 from models.predictor import RiskPredictor
 from models.screening import ranked_sources
 from models.source_figure import support_bars
-from pipeline.notebooks.door import _png as png
+from pipeline.notebooks.door import png
 
 STILL = (
-    "In Jupyter there are sliders here: the pain of each region, 0 to 10, on the side you choose. Move one, and "
-    "the hatching, the ranking of the sources and the risk move with it."
+    "In Jupyter there are sliders here: the pain of each region, 0 to 10, on the side you choose. Move one, and the "
+    "hatching, the ranking of the sources and the risk move with it. Shown is one such move: the same pain, drawn on "
+    "the other side."
 )
 
 
@@ -70,8 +70,18 @@ def drawing_to_touch(case: pd.DataFrame, params: BuilderParams, predictor: RiskP
 
 
 def still(case: pd.DataFrame, params: BuilderParams, predictor: RiskPredictor | None = None) -> str:
-    """The same without a kernel: the drawing as recorded, its risk, and a sentence that says what there is to touch."""
-    return f"{risk_words(case, case, predictor)}{drawing(case, params)}<p><em>{html.escape(STILL)}</em></p>"
+    """The same without a kernel, as HTML: one move of the drawing, and what it does to the answer."""
+    moved = mirrored(case)
+    return f"{risk_words(case, moved, predictor)}{drawing(moved, params)}<p><em>{html.escape(STILL)}</em></p>"
+
+
+def mirrored(case: pd.DataFrame) -> pd.DataFrame:
+    """The case with its pain of the lower body drawn on the other side."""
+    names = pain_variables()
+    left, right = ([names[region, side] for region in REGIONS] for side in SIDES)
+    drawn = case.reindex(columns=[*dict.fromkeys([*case.columns, *left, *right])])
+    drawn[[*left, *right]] = drawn[[*right, *left]].to_numpy()
+    return drawn
 
 
 def pain_variables() -> dict[tuple[str, str], str]:
@@ -124,7 +134,3 @@ def _slider(region: str, case: pd.DataFrame) -> widgets.IntSlider:
 def _felt(case: pd.DataFrame, name: str) -> int:
     value = case[name].iloc[0] if name in case.columns else np.nan
     return 0 if pd.isna(value) else round(float(value))
-
-
-__all__ = ("drawing_to_touch", "still")
-_ = partial

@@ -18,7 +18,7 @@ from models.optimism import bootstrap_optimism, learned_log_odds, measures
 from models.training import Development, patient_resamples
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "validation"
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "optimism.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "10_optimism.ipynb"
 PREDICTORS = ["odi", "nrs_back", "age_years", "bmi"]
 
 
