@@ -15,6 +15,8 @@ from pipeline.virtual.registry import draw_planned_cases
 from pipeline.virtual.workup_cases import workup_cases
 from pipeline.working_up import as_records
 
+SEED = 123
+"""That of `backcast example`."""
 LEAST_SHARE = 0.3
 """Of the pain, that the best lesion of a case worth telling explains."""
 
@@ -42,16 +44,21 @@ def told_case(study: Study, case_id: str | None = None) -> pd.DataFrame:
     return known_before(study.cases.loc[[*order, *features.index][:1]])
 
 
+def invented(cases: int, first_year: int = 2017, years: int = 6) -> RegistryParams:
+    """An invented registry of so many cases, as `backcast example` draws it."""
+    return RegistryParams(
+        seed=SEED, cases=cases, centres=min(8, cases), first_year=first_year, years=years, discordance_effect=1.0
+    )
+
+
 def invented_case() -> pd.DataFrame:
     """The first case of the file that `backcast example` writes: nobody is described."""
-    params = RegistryParams(seed=123, cases=100, centres=8, first_year=2023, years=1, discordance_effect=1.0)
-    return draw_planned_cases(params).set_index("case_id").iloc[[0]]
+    return draw_planned_cases(invented(100, first_year=2023, years=1)).set_index("case_id").iloc[[0]]
 
 
 def failed_case() -> dict[str, Any]:
     """A failed operation with its work-up, as `backcast example --failed` writes them: nobody is described."""
-    params = RegistryParams(seed=123, cases=20, centres=8, first_year=2017, years=6, discordance_effect=1.0)
-    records, _ = workup_cases(20, 123, params)
+    records, _ = workup_cases(20, SEED, invented(20))
     return as_records(records.drop(columns="adjudicated_cause").iloc[[0]])[0]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ from pipeline import paths
 from pipeline.params import load_params
 from pipeline.reporting.study import Study
 
-OF_THE_BUILDERS = "share_best_lesion"
-"""The feature that a study has where lesions and pain are recorded, and no other."""
 
 
 NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
@@ -61,9 +60,13 @@ def opened(*stages: str, asks_builders: bool = False) -> Study:
     NotMadeYetError
         If a stage has not run; says which command to run.
     SkippedError
-        If the study records neither lesions nor drawings, and the story is about them.
+        If the study cannot ask what a stage asks, or no clinical builder applies to it and the story is about them.
     """
     _go_to_the_root()
+    study = Study(load_params())
+    why_not = reason_to_skip(study, stages, asks_builders)
+    if why_not:
+        raise SkippedError(f"{why_not[0].upper()}{why_not[1:]}: this story, or the rest of it, is left out.")
     missing = [(stage, out) for stage in stages for out in outputs(stage) if not out.exists()]
     if missing:
         stage, out = missing[0]
@@ -72,13 +75,15 @@ def opened(*stages: str, asks_builders: bool = False) -> Study:
             f"then run this notebook again."
         )
     show_figures()
-    study = Study(load_params())
-    if asks_builders and OF_THE_BUILDERS not in study.features.columns:
-        raise SkippedError(
-            "This study records neither lesions nor pain drawings, so the clinical builders do not apply to it: this "
-            "story is left out."
-        )
     return study
+
+
+def reason_to_skip(study: Study, stages: Sequence[str], asks_builders: bool) -> str:
+    """Why this study cannot tell a story, as its `study.yaml` says; empty where it can."""
+    asked = study.params.study
+    if asks_builders and not asked.builders:
+        return f"no clinical builder applies to {asked.title}, since neither lesions nor pain drawings are recorded"
+    return next((asked.not_asked[stage] for stage in stages if stage in asked.not_asked), "")
 
 
 def outputs(stage: str) -> list[Path]:

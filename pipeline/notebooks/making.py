@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -114,12 +115,15 @@ def executed(notebook: NotebookNode) -> None:
     What passes between this process and the kernel may be patients' data: it goes by a socket that its owner alone
     may open, wherever there are such sockets.
     """
-    kernel = AsyncKernelManager(kernel_name="python3", transport="tcp" if sys.platform == "win32" else "ipc")
-    client = NotebookClient(
-        notebook, km=kernel, timeout=SECONDS, resources={"metadata": {"path": str(Path.cwd())}},
-        store_widget_state=False, record_timing=False,
-    )  # fmt: skip
-    client.execute(env={**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+    with tempfile.TemporaryDirectory(prefix="backcast-kernel-") as folder:
+        about = {"kernel_name": "python3", "connection_file": f"{folder}/connection.json"}
+        if sys.platform != "win32":
+            about |= {"transport": "ipc", "ip": f"{folder}/socket"}
+        client = NotebookClient(
+            notebook, km=AsyncKernelManager(**about), timeout=SECONDS, store_widget_state=False, record_timing=False,
+            resources={"metadata": {"path": str(Path.cwd())}},
+        )  # fmt: skip
+        client.execute(env={**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
 
 
 def failure(kind: str, said: str, traceback: str) -> tuple[int, str]:

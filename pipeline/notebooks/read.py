@@ -206,7 +206,7 @@ def boosted(study: Study, outcome: str, most: int) -> tuple[RiskPredictor, pd.Da
             f"The cases of {outcome} do not carry boosted trees (stage appraise), and a regression has no interactions: "
             f"the rest of the story is left out."
         )
-    rows = study.cases.index[study.sets.isin(TEST_SETS).to_numpy()][:most]
+    rows = read_table(paths.predictions(outcome))["case_id"].drop_duplicates()[:most]
     predictor = RiskPredictor.load(paths.learner_folder(outcome, "xgboost"))
     return predictor, study.cases.loc[rows], study.features.loc[rows]
 

@@ -47,8 +47,9 @@ def known_by_centre(y: pd.Series, centres: pd.Series) -> list[tuple[str, int, fl
     return [(str(centre), len(own), float(own.mean())) for centre, own in known]
 
 
-def missing_by_centre(cases: pd.DataFrame) -> pd.DataFrame:
-    """The share of values that are not recorded: a row a form of the record, a column a centre."""
+def missing_by_centre(cases: pd.DataFrame, most: int = 16) -> pd.DataFrame:
+    """The share of values that are not recorded: a row a form of the record, a column a centre, of many the largest."""
+    cases = cases[cases["centre_id"].isin(largest_centres(cases["centre_id"], most))]
     by_form: dict[str, list[str]] = {}
     for variable in load_dictionary().predictors:
         by_form.setdefault(variable.form, []).append(variable.name)
@@ -57,3 +58,8 @@ def missing_by_centre(cases: pd.DataFrame) -> pd.DataFrame:
         for form, names in by_form.items()
     }
     return pd.DataFrame(shares).T.rename_axis(columns=None)
+
+
+def largest_centres(centres: pd.Series, most: int) -> list[str]:
+    """The centres with most cases, in the order of their names."""
+    return sorted(str(centre) for centre in centres.value_counts().index[:most])

@@ -6,12 +6,10 @@ import shutil
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 import pytest
 
 from features.errors import BackcastError, FileFormatError
-from pipeline import paths
-from pipeline.notebooks import NotMadeYetError, SkippedError, opened
+from pipeline.notebooks import NotMadeYetError, opened
 from pipeline.notebooks.making import failure, main, make_notebooks
 
 ROOT = Path(__file__).parents[2]
@@ -22,8 +20,7 @@ def root(tmp_path, monkeypatch) -> Path:
     """The root of a repository in which nothing was made yet."""
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy2(ROOT / name, tmp_path / name)
-    if (ROOT / "studies").exists():
-        shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    shutil.copytree(ROOT / "studies", tmp_path / "studies")
     (tmp_path / "notebooks").mkdir()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(tmp_path)
@@ -54,14 +51,6 @@ def test_what_a_notebook_shows_of_our_errors_is_their_sentence(root):
     assert caught.value._render_traceback_() == [str(caught.value)]
 
 
-def test_a_study_without_lesions_skips_the_stories_that_need_them(root):
-    paths.FEATURES.parent.mkdir(parents=True)
-    pd.DataFrame({"case_id": ["C1"], "has_scan": [0.0]}).set_index("case_id").to_parquet(paths.FEATURES)
-    assert opened("derive").features.shape == (1, 1)
-    with pytest.raises(SkippedError, match="records neither lesions nor pain drawings"):
-        opened("derive", asks_builders=True)
-
-
 def test_a_notebook_that_cannot_be_told_yet_makes_no_page(root, capsys):
     write_notebook(root, "from pipeline.notebooks import opened", "opened('cohort')", "print('never')")
     (root / "data" / "notebooks").mkdir(parents=True)
@@ -76,16 +65,18 @@ def test_a_notebook_that_cannot_be_told_yet_makes_no_page(root, capsys):
     assert "Stage cohort has not run here" in index
 
 
-def test_a_skipped_story_is_a_page_that_says_so(root, capsys):
-    skips = "from pipeline.notebooks import SkippedError\nprint('so far')\nraise SkippedError('Nothing to tell here.')"
-    write_notebook(root, skips, "print('never')")
+def test_a_study_without_lesions_skips_the_story_with_a_page_that_says_so(root, capsys):
+    params = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("study: lumbar", "study: nhs_proms"))
+    opens = "from pipeline.notebooks import opened\nprint('so far')\nopened('derive', asks_builders=True)"
+    write_notebook(root, opens, "print('never')")
     assert main([]) == 0
     page = (root / "data" / "notebooks" / "01_try.html").read_text()
-    assert '<p class="banner">Nothing to tell here.</p>' in page
+    assert '<p class="banner">No clinical builder applies to Hip and knee replacement in England' in page
     assert "so far" in page
     assert "never" not in page
-    assert "SkippedError" not in page.split("<p class=\"banner\">")[1]
-    assert "Nothing to tell here." in capsys.readouterr().out
+    assert "SkippedError" not in page.split('<p class="banner">')[1]
+    assert "neither lesions nor pain drawings are recorded" in capsys.readouterr().out
 
 
 def test_any_other_error_keeps_its_traceback():
