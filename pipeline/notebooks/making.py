@@ -123,7 +123,7 @@ def executed(notebook: NotebookNode) -> None:
             notebook, km=AsyncKernelManager(**about), timeout=SECONDS, store_widget_state=False, record_timing=False,
             resources={"metadata": {"path": str(Path.cwd())}},
         )  # fmt: skip
-        client.execute(env={**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+        client.execute(cleanup_kc=True, env={**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
 
 
 def failure(kind: str, said: str, traceback: str) -> tuple[int, str]:
