@@ -67,15 +67,21 @@ def demographic_inputs(study: Study) -> list[str]:
     return [used[name] for name in study.words.demographic if name in used]
 
 
+def flow_of(study: Study) -> str:
+    """The flow of cases, from those recorded to the sets, as SVG text."""
+    y = study.labels[study.primary]
+    found = branches(study.cases, study.sets, y, study.asked(study.primary), study.years)
+    return flow_diagram(study.flow, found, study.primary, (study.words.centre, study.words.centres))
+
+
 def participants(study: Study, folder: Path) -> Content:
     y = study.labels[study.primary]
-    flow = branches(study.cases, study.sets, y, study.asked(study.primary), study.years)
     sets = {name: study.sets == name for name in SETS if (study.sets == name).any()}
     pairs = [("development", name) for name in study.test_sets]
     asked = study.asked(study.primary)
     fates = {name: group & asked for name, group in outcome_groups(y).items()}
     return {
-        "diagram": flow_diagram(study.flow, flow, study.primary, (study.words.centre, study.words.centres)),
+        "diagram": flow_of(study),
         "primary": study.primary,
         "label": study.label(study.primary),
         "outcomes": outcome_counts(study, [*sets]),

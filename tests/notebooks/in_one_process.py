@@ -24,8 +24,8 @@ from pipeline.notebooks.door import figure_title
 
 def told(file: Path) -> dict[str, Any]:
     """What a notebook showed: cells, figures with what they lack, pictures of another kind, errors and warnings."""
-    InteractiveShell.clear_instance()
     shell = InteractiveShell.instance()
+    shell.reset(new_session=False)
     found: dict[str, Any] = {"cells": 0, "figures": {}, "drawings": 0, "stderr": "", "error": None}
     for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] != "code":
