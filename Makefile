@@ -11,11 +11,7 @@ export OMP_NUM_THREADS := 1
 # Hospitals' networks often have a certificate of their own: trust what the machine trusts.
 export UV_SYSTEM_CERTS ?= true
 
-<<<<<<< HEAD
-.PHONY: help setup repro worth serve test check lint format bench docs lock clean
-=======
-.PHONY: help setup repro worth notebooks serve test check format bench docs lock clean
->>>>>>> 369fd47 (make notebooks: every notebook in a kernel of its own, as a page that needs no outside host; tests look at every figure)
+.PHONY: help setup repro worth notebooks serve test check lint format bench docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
