@@ -42,8 +42,9 @@ def _missing(why: str) -> None:
     pytest.skip(why)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Chromium. Playwright leaves its event loop running in this thread: closed before the tests of other modules."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -92,9 +93,9 @@ class ScreenPage:
         self.page.eval_on_selector(f'[data-block="{block}"]', "block => { block.open = true }")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def window(browser: Any) -> Window:
-    """One window for all tests: a new one costs a second each time."""
+    """One window for the tests of a module: a new one costs a second each time."""
     return Window(browser.new_context().new_page())
 
 
