@@ -34,7 +34,9 @@ FLOW_STYLE = (
 
 
 class NotMadeYetError(FileFormatError):
-    """A notebook before the stages that it reads; the same exit status as any file that is absent."""
+    """A notebook before the stages that it reads."""
+
+    exit_status = 26
 
 
 class SkippedError(BackcastError):

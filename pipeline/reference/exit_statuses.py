@@ -31,7 +31,7 @@ def exit_statuses_page() -> str:
         "A command and a stage end with the status of what went wrong, and with one message that says what, where and "
         "what to do. A message counts cases and names columns and rows; it never quotes a value of a patient.",
         "",
-        *table(("status", "kind", "when"), [*OF_ANY_COMMAND, *known]),
+        *table(("status", "kind", "when"), sorted([*OF_ANY_COMMAND, *known], key=lambda row: int(row[0]))),
     ]
     return "\n".join(lines) + "\n"
 

@@ -118,6 +118,7 @@ def small_params(outcomes: list[str]) -> SimpleNamespace:
             main_threshold=dict.fromkeys(outcomes, 0.3),
             response_percentiles=[1.0, 99.0],
         ),
+        validate=SimpleNamespace(seed=1, clusters=0),
     )
 
 
