@@ -48,7 +48,6 @@ def _add_screen(app: FastAPI) -> None:
         "/fhir/$screen",
         tags=["fhir"],
         summary="One planned operation in FHIR resources: RiskAssessment and Provenance, and what was not used",
-        response_class=Response,
         openapi_extra={"requestBody": {"required": True, "content": {FHIR_MEDIA_TYPE: {"schema": RESOURCE}}}},
         responses=_gives("A Bundle of the answer, as it was recorded", *BODY),
     )
@@ -76,7 +75,6 @@ def _add_past(app: FastAPI) -> None:
         "/fhir/RiskAssessment/{prediction_id}",
         tags=["fhir"],
         summary="A past answer as a RiskAssessment; the patient is named by the pseudonym of the record",
-        response_class=Response,
         responses=_gives("The RiskAssessment", *LOOK),
     )
     async def past(request: Request, prediction_id: str) -> Response:
@@ -88,7 +86,6 @@ def _add_past(app: FastAPI) -> None:
         "/fhir/Provenance/{prediction_id}",
         tags=["fhir"],
         summary="Which models made a past answer, and from what",
-        response_class=Response,
         responses=_gives("The Provenance", *LOOK),
     )
     async def origin(request: Request, prediction_id: str) -> Response:
@@ -98,7 +95,6 @@ def _add_past(app: FastAPI) -> None:
         "/fhir/Provenance",
         tags=["fhir"],
         summary="The Provenance of a RiskAssessment",
-        response_class=Response,
         responses=_gives("A Bundle of one", *LOOK),
     )
     async def origins(request: Request, target: str = "") -> Response:
@@ -110,24 +106,23 @@ def _add_past(app: FastAPI) -> None:
 def _add_forms(app: FastAPI) -> None:
     by_id = {form_id(form): form for form in forms()}
 
-    @app.get("/fhir/metadata", tags=["fhir"], response_class=Response, responses=_gives("CapabilityStatement", 429))
+    @app.get("/fhir/metadata", tags=["fhir"], responses=_gives("CapabilityStatement", 429))
     async def metadata(request: Request) -> Response:
         return fhir_response(capability_statement(_base(request)))
 
     @app.get(
         "/fhir/OperationDefinition/screen",
         tags=["fhir"],
-        response_class=Response,
         responses=_gives("Of $screen", 401, 429),
     )
     async def operation() -> Response:
         return fhir_response(screen_operation())
 
-    @app.get("/fhir/Questionnaire", tags=["fhir"], response_class=Response, responses=_gives("All forms", 401, 429))
+    @app.get("/fhir/Questionnaire", tags=["fhir"], responses=_gives("All forms", 401, 429))
     async def every_form(request: Request) -> Response:
         return fhir_response(_bundle(request, "searchset", questionnaires()))
 
-    @app.get("/fhir/Questionnaire/{form}", tags=["fhir"], response_class=Response, responses=_gives("A form", *LOOK))
+    @app.get("/fhir/Questionnaire/{form}", tags=["fhir"], responses=_gives("A form", *LOOK))
     async def one_form(form: str) -> Response:
         if form not in by_id:
             raise ProblemError(NOT_FOUND, f"The forms are {', '.join(by_id)}.")

@@ -68,6 +68,7 @@ def create_app(settings: ServiceSettings, screener: Screener, finder: CauseFinde
         docs_url=None,  # both pages load their scripts from another host
         redoc_url=None,
         lifespan=_lifespan,
+        default_response_class=Response,
     )
     app.state.settings, app.state.record = settings, record
     app.state.screener, app.state.finder = screener, finder
@@ -138,7 +139,6 @@ def _add_questions(app: FastAPI) -> None:
         "/screen",
         tags=["screening"],
         summary="One planned operation: risks with their reasons, sources of the pain, the plan held against them",
-        response_class=Response,
         openapi_extra=openapi.takes(openapi.of("Case")),
         responses=openapi.gives(openapi.of("Answer"), "The answer, as it was recorded", *BODY),
     )
@@ -153,7 +153,6 @@ def _add_questions(app: FastAPI) -> None:
         "/screen/batch",
         tags=["screening"],
         summary=f"Up to {most} planned operations; with a mistake in one, none is answered",
-        response_class=Response,
         openapi_extra=openapi.takes(_list_of("Case", most)),
         responses=openapi.gives(openapi.of("BatchAnswer"), "The answers, in the order of the cases", *BODY),
     )
@@ -166,7 +165,6 @@ def _add_questions(app: FastAPI) -> None:
         "/workup",
         tags=["work-up"],
         summary="One operation that failed: causes ranked with what speaks for and against each, what to do next",
-        response_class=Response,
         openapi_extra=openapi.takes(openapi.of("WorkUp")),
         responses=openapi.gives(openapi.of("WorkUpAnswer"), "The answer, as it was recorded", *BODY),
     )
@@ -179,7 +177,6 @@ def _add_questions(app: FastAPI) -> None:
         "/workup/batch",
         tags=["work-up"],
         summary=f"Up to {most} operations that failed; with a mistake in one, none is answered",
-        response_class=Response,
         openapi_extra=openapi.takes(_list_of("WorkUp", most)),
         responses=openapi.gives(openapi.of("BatchWorkUpAnswer"), "The answers, in the order of the cases", *BODY),
     )
@@ -192,7 +189,6 @@ def _add_questions(app: FastAPI) -> None:
         "/outcomes",
         tags=["follow-up"],
         summary="What became of cases, or the cause that was adjudicated, attached to their predictions by case_id",
-        response_class=Response,
         openapi_extra=openapi.takes({"oneOf": [openapi.of("FollowUp"), _list_of("FollowUp", most)]}),
         responses=openapi.gives(openapi.of("Attached"), "How many predictions have an outcome now", *BODY),
     )
@@ -256,7 +252,6 @@ def _add_predictions(app: FastAPI) -> None:
         "/predictions/{prediction_id}",
         tags=["past answers"],
         summary="A past answer, as it was given, with what was attached to it since",
-        response_class=Response,
         responses=openapi.gives({"oneOf": [openapi.of("Answer"), openapi.of("WorkUpAnswer")]}, "The answer", *LOOK),
     )
     async def prediction(request: Request, prediction_id: str) -> Response:
@@ -267,7 +262,6 @@ def _add_predictions(app: FastAPI) -> None:
         "/predictions/{prediction_id}/case",
         tags=["past answers"],
         summary="What was recorded of the case, as it was asked about; without keys and days, which are not kept",
-        response_class=Response,
         responses=openapi.gives({"type": "object"}, "Variables by name", *LOOK),
     )
     async def past_case(request: Request, prediction_id: str) -> Response:
@@ -278,7 +272,6 @@ def _add_predictions(app: FastAPI) -> None:
         "/predictions/{prediction_id}/figure.svg",
         tags=["past answers"],
         summary="Expected over reported pain on a body, with the lesions and what is planned or was operated on",
-        response_class=Response,
         responses=openapi.gives({"type": "string"}, "A drawing, as image/svg+xml", *LOOK),
     )
     async def figure(request: Request, prediction_id: str) -> Response:
@@ -306,7 +299,6 @@ def _add_about(app: FastAPI) -> None:
         "/health",
         tags=["service"],
         summary="The process lives",
-        response_class=Response,
         responses=openapi.gives(anything, "It lives"),
     )
     async def health() -> Response:
@@ -316,7 +308,6 @@ def _add_about(app: FastAPI) -> None:
         "/ready",
         tags=["service"],
         summary="It has models, leave to write and room on the disk",
-        response_class=Response,
         responses=openapi.gives(anything, "It can answer", 503),
     )
     async def ready(request: Request) -> Response:
@@ -329,7 +320,6 @@ def _add_about(app: FastAPI) -> None:
         "/models",
         tags=["service"],
         summary="What is served, with hash and provenance",
-        response_class=Response,
         responses=openapi.gives(anything, "Served", 401),
     )
     async def models(request: Request) -> Response:
@@ -339,7 +329,6 @@ def _add_about(app: FastAPI) -> None:
         "/dictionary",
         tags=["service"],
         summary="Every variable with label, unit, range and choices",
-        response_class=Response,
         responses=openapi.gives(anything, "Variables"),
     )
     async def dictionary() -> Response:
@@ -349,7 +338,6 @@ def _add_about(app: FastAPI) -> None:
         "/problems",
         tags=["service"],
         summary="The kinds of problem it may answer with",
-        response_class=Response,
         responses=openapi.gives(anything, "Their kinds"),
     )
     async def problems() -> Response:
