@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import importlib.util
-import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +23,7 @@ from pipeline.cds.settings import CdsSettings
 from pipeline.cds.trust import Trust
 from pipeline.prediction_record.errors import RecordError
 from pipeline.service.answering import answered, unrecorded
-from pipeline.service.body import json_of
+from pipeline.service.body import json_of, json_response
 from pipeline.service.logs import event, told
 from pipeline.service.problems import BAD_JSON, NOT_FOUND, UNMET, Mistake, ProblemError
 
@@ -45,26 +44,26 @@ def add_cds_hooks(app: FastAPI) -> None:
     @app.get(HOME, include_in_schema=False)
     async def discovery(request: Request) -> Response:
         await refuse_strangers(request, HOME)
-        return _json(discovered())
+        return json_response(discovered())
 
     @app.post(HOME + "/{service_id}", include_in_schema=False)
     async def call(request: Request, service_id: str) -> Response:
         await refuse_strangers(request, f"{HOME}/{service_id}")
         service = _service(service_id)
-        asked = _asked(service, request_in(await _body(request)))
-        return _json({"cards": await _cards(request, service, asked, settings)})
+        asked = _asked(service, request_in(await json_of(request)))
+        return json_response({"cards": await _cards(request, service, asked, settings)})
 
     @app.post(HOME + "/{service_id}/feedback", include_in_schema=False)
     async def feedback(request: Request, service_id: str) -> Response:
         await refuse_strangers(request, f"{HOME}/{service_id}/feedback", f"{HOME}/{service_id}")
         _service(service_id)
-        entries = feedback_in(await _body(request), request.app.state.settings.params.batch_cases)
+        entries = feedback_in(await json_of(request), request.app.state.settings.params.batch_cases)
         try:
             count = await asyncio.to_thread(stored, request.app.state.record, entries)
         except RecordError as error:
             event("the record refused feedback", logging.ERROR, **told(error))
             raise unrecorded(error) from None
-        return _json({"stored": count})
+        return json_response({"stored": count})
 
 
 def _refuse_without_httpx() -> None:
@@ -72,16 +71,6 @@ def _refuse_without_httpx() -> None:
         raise ParamsError(
             "params.yaml: cds_hooks.fhir_servers needs httpx. Install the extra cds, or take the servers out."
         )
-
-
-def _json(content: Any) -> Response:
-    body = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(body.encode(), media_type="application/json")
-
-
-async def _body(request: Request) -> Any:
-    params = request.app.state.settings.params
-    return await json_of(request, limit=params.body_bytes, seconds=params.body_seconds)
 
 
 def _service(service_id: str) -> Service:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,21 +18,19 @@ from pipeline.fhir.reading import case_of
 from pipeline.fhir.risk_assessment import named, provenance, pseudonymous, risk_assessment
 from pipeline.prediction_record.reading import Kept
 from pipeline.service.answering import answered
-from pipeline.service.body import json_of
+from pipeline.service.body import PLAIN, json_of, json_response
+from pipeline.service.openapi import BODY, LOOK
 from pipeline.service.past import answer_in, entries_of
 from pipeline.service.problems import BAD_FHIR, NOT_FOUND, UNFIT, ProblemError
 
 Json = dict[str, Any]
-KINDS = (FHIR_MEDIA_TYPE, "application/json")
+KINDS = (FHIR_MEDIA_TYPE, PLAIN)
 UNPARSED = ("specification", "not_a_resource", "nested")
 """Rules whose breach means that what was sent is no FHIR at all."""
-BODY = (400, 401, 408, 413, 415, 422, 429, 503, 507)
-LOOK = (401, 404, 410, 429)
 
 
 def fhir_response(resource: Mapping[str, Any]) -> Response:
-    body = json.dumps(resource, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(body.encode(), media_type=FHIR_MEDIA_TYPE)
+    return json_response(resource, FHIR_MEDIA_TYPE)
 
 
 def add_fhir(app: FastAPI) -> None:
@@ -53,8 +50,7 @@ def _add_screen(app: FastAPI) -> None:
     )
     async def screen(request: Request) -> Response:
         state = request.app.state
-        params = state.settings.params
-        body = await json_of(request, limit=params.body_bytes, seconds=params.body_seconds, kinds=KINDS)
+        body = await json_of(request, KINDS)
         if not isinstance(body, dict) or "resourceType" not in body:
             raise _unfit([refused("", "not_a_resource", "is no FHIR resource. Send a Bundle.", kind="structure")])
         case = await asyncio.to_thread(case_of, body)

@@ -27,7 +27,7 @@ from pipeline.prediction_record.errors import RecordError
 from pipeline.prediction_record.store import Record
 from pipeline.service import openapi
 from pipeline.service.answering import all_answered, answered, unrecorded
-from pipeline.service.body import json_of
+from pipeline.service.body import json_of, json_response
 from pipeline.service.dictionary_page import dictionary_content
 from pipeline.service.exporter import Exporter
 from pipeline.service.guard import OPEN_TO_ALL, Guard
@@ -51,8 +51,6 @@ LEAST_FREE_BYTES = 10_000_000
 """Of the disk that holds the record; with less the service says that it is not ready."""
 FIGURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For a drawing that is opened by itself; nothing in it can act."""
-BODY = (400, 401, 408, 413, 415, 422, 429, 503, 507)
-LOOK = (401, 404, 410, 429)
 
 
 def create_app(settings: ServiceSettings, screener: Screener, finder: CauseFinder, record: Record) -> FastAPI:
@@ -108,11 +106,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await exporter.stop()
 
 
-def json_response(content: Any) -> Response:
-    body = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(body.encode(), media_type="application/json")
-
-
 async def _as_problem(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, ProblemError)
     return problem_response(problem, request.state.request_id, request.url.path)
@@ -129,21 +122,16 @@ async def _as_known_problem(request: Request, error: Exception) -> Response:
 # ---- questions -----------------------------------------------------------------------------------
 
 
-async def _json_body(request: Request) -> Any:
-    params = request.app.state.settings.params
-    return await json_of(request, limit=params.body_bytes, seconds=params.body_seconds)
-
-
 def _add_questions(app: FastAPI) -> None:
     @app.post(
         "/screen",
         tags=["screening"],
         summary="One planned operation: risks with their reasons, sources of the pain, the plan held against them",
         openapi_extra=openapi.takes(openapi.of("Case")),
-        responses=openapi.gives(openapi.of("Answer"), "The answer, as it was recorded", *BODY),
+        responses=openapi.gives(openapi.of("Answer"), "The answer, as it was recorded", *openapi.BODY),
     )
     async def screen(request: Request) -> Response:
-        case = _checked_case(await _json_body(request), "preoperative")
+        case = _checked_case(await json_of(request), "preoperative")
         state = request.app.state
         return json_response(await answered(state.screener, state.record, case))
 
@@ -154,10 +142,10 @@ def _add_questions(app: FastAPI) -> None:
         tags=["screening"],
         summary=f"Up to {most} planned operations; with a mistake in one, none is answered",
         openapi_extra=openapi.takes(_list_of("Case", most)),
-        responses=openapi.gives(openapi.of("BatchAnswer"), "The answers, in the order of the cases", *BODY),
+        responses=openapi.gives(openapi.of("BatchAnswer"), "The answers, in the order of the cases", *openapi.BODY),
     )
     async def screen_batch(request: Request) -> Response:
-        cases = await _checked_cases(await _json_body(request), most, "preoperative")
+        cases = await _checked_cases(await json_of(request), most, "preoperative")
         state = request.app.state
         return json_response({"answers": await all_answered(state.screener, state.record, cases)})
 
@@ -166,10 +154,10 @@ def _add_questions(app: FastAPI) -> None:
         tags=["work-up"],
         summary="One operation that failed: causes ranked with what speaks for and against each, what to do next",
         openapi_extra=openapi.takes(openapi.of("WorkUp")),
-        responses=openapi.gives(openapi.of("WorkUpAnswer"), "The answer, as it was recorded", *BODY),
+        responses=openapi.gives(openapi.of("WorkUpAnswer"), "The answer, as it was recorded", *openapi.BODY),
     )
     async def workup(request: Request) -> Response:
-        case = _checked_case(await _json_body(request), "follow_up")
+        case = _checked_case(await json_of(request), "follow_up")
         state = request.app.state
         return json_response(await answered(state.finder, state.record, case))
 
@@ -178,10 +166,12 @@ def _add_questions(app: FastAPI) -> None:
         tags=["work-up"],
         summary=f"Up to {most} operations that failed; with a mistake in one, none is answered",
         openapi_extra=openapi.takes(_list_of("WorkUp", most)),
-        responses=openapi.gives(openapi.of("BatchWorkUpAnswer"), "The answers, in the order of the cases", *BODY),
+        responses=openapi.gives(
+            openapi.of("BatchWorkUpAnswer"), "The answers, in the order of the cases", *openapi.BODY
+        ),
     )
     async def workup_batch(request: Request) -> Response:
-        cases = await _checked_cases(await _json_body(request), most, "follow_up")
+        cases = await _checked_cases(await json_of(request), most, "follow_up")
         state = request.app.state
         return json_response({"answers": await all_answered(state.finder, state.record, cases)})
 
@@ -190,10 +180,10 @@ def _add_questions(app: FastAPI) -> None:
         tags=["follow-up"],
         summary="What became of cases, or the cause that was adjudicated, attached to their predictions by case_id",
         openapi_extra=openapi.takes({"oneOf": [openapi.of("FollowUp"), _list_of("FollowUp", most)]}),
-        responses=openapi.gives(openapi.of("Attached"), "How many predictions have an outcome now", *BODY),
+        responses=openapi.gives(openapi.of("Attached"), "How many predictions have an outcome now", *openapi.BODY),
     )
     async def outcomes(request: Request) -> Response:
-        body = await _json_body(request)
+        body = await json_of(request)
         cases = await _checked_cases(body if isinstance(body, list) else [body], most, "adjudication")
         source = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         return json_response(await asyncio.to_thread(_attached, request.app, cases, source))
@@ -252,7 +242,9 @@ def _add_predictions(app: FastAPI) -> None:
         "/predictions/{prediction_id}",
         tags=["past answers"],
         summary="A past answer, as it was given, with what was attached to it since",
-        responses=openapi.gives({"oneOf": [openapi.of("Answer"), openapi.of("WorkUpAnswer")]}, "The answer", *LOOK),
+        responses=openapi.gives(
+            {"oneOf": [openapi.of("Answer"), openapi.of("WorkUpAnswer")]}, "The answer", *openapi.LOOK
+        ),
     )
     async def prediction(request: Request, prediction_id: str) -> Response:
         entries = await asyncio.to_thread(entries_of, request.app.state.settings.record, prediction_id)
@@ -262,7 +254,7 @@ def _add_predictions(app: FastAPI) -> None:
         "/predictions/{prediction_id}/case",
         tags=["past answers"],
         summary="What was recorded of the case, as it was asked about; without keys and days, which are not kept",
-        responses=openapi.gives({"type": "object"}, "Variables by name", *LOOK),
+        responses=openapi.gives({"type": "object"}, "Variables by name", *openapi.LOOK),
     )
     async def past_case(request: Request, prediction_id: str) -> Response:
         entries = await asyncio.to_thread(entries_of, request.app.state.settings.record, prediction_id)
@@ -272,7 +264,7 @@ def _add_predictions(app: FastAPI) -> None:
         "/predictions/{prediction_id}/figure.svg",
         tags=["past answers"],
         summary="Expected over reported pain on a body, with the lesions and what is planned or was operated on",
-        responses=openapi.gives({"type": "string"}, "A drawing, as image/svg+xml", *LOOK),
+        responses=openapi.gives({"type": "string"}, "A drawing, as image/svg+xml", *openapi.LOOK),
     )
     async def figure(request: Request, prediction_id: str) -> Response:
         drawing = await asyncio.to_thread(_figure, request.app.state.settings.record, prediction_id)

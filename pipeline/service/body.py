@@ -1,4 +1,4 @@
-"""The body of a request: read within a limit of bytes and of time, and taken apart as strict JSON."""
+"""Bodies: that of a request, read within its limits and taken apart as strict JSON, and that of an answer."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
+from pipeline.params import ServiceParams
 from pipeline.service.problems import BAD_JSON, SLOW, TOO_LARGE, WRONG_TYPE, ProblemError
 
-PLAIN = ("application/json",)
+PLAIN = "application/json"
 
 
-async def json_of(request: Request, *, limit: int, seconds: float, kinds: Sequence[str] = PLAIN) -> Any:
-    """The JSON value of a body.
+def json_response(content: Any, media_type: str = PLAIN) -> Response:
+    body = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(body.encode(), media_type=media_type)
+
+
+async def json_of(request: Request, kinds: Sequence[str] = (PLAIN,)) -> Any:
+    """The JSON value of a body; the settings say how long it may be, and in which time it must arrive.
 
     Parameters
     ----------
-    limit : int
-        Bytes that it may have; what comes after them is not read.
-    seconds : float
-        In which it must arrive.
     kinds : media types that it may have, the usual one first
 
     Raises
@@ -34,9 +37,11 @@ async def json_of(request: Request, *, limit: int, seconds: float, kinds: Sequen
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in kinds:
         raise ProblemError(WRONG_TYPE, f"Send the record as JSON, with the header Content-Type: {kinds[0]}.")
+    params: ServiceParams = request.app.state.settings.params
+    seconds = params.body_seconds
     try:
         async with asyncio.timeout(seconds):
-            raw = await _bytes_of(request, limit)
+            raw = await _bytes_of(request, params.body_bytes)
     except TimeoutError:
         raise ProblemError(SLOW, f"The body did not arrive within {seconds:g} seconds. Send it again.") from None
     except ClientDisconnect:

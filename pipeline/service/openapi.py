@@ -13,6 +13,9 @@ COMPONENTS = "#/components/schemas/"
 TEXT = {"type": "string"}
 MAYBE_TEXT = {"type": ["string", "null"]}
 RISK = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+BODY = (400, 401, 408, 413, 415, 422, 429, 503, 507)
+LOOK = (401, 404, 410, 429)
+"""Problems that may be answered where a body is sent, and where a past answer is looked up."""
 PREDICTION_ID = {"type": "string", "format": "uuid"}
 MISTAKE = {
     "type": "object",
