@@ -130,6 +130,7 @@ def test_unfinished_work_of_both_questions_survives_a_reload_and_a_case_is_carri
     page = screen_page.page
     page.fill("#f-age_years", "47")
     page.fill("#f-leg_pain_duration_months", "6")
+    page.fill("#f-back_pain_duration_months", "0")
     page.click("#tab-after")
     page.click('.shape:has-text("Never better")')
     assert page.input_value("#f-w-pain_free_interval_months") == "0"
@@ -139,10 +140,11 @@ def test_unfinished_work_of_both_questions_survives_a_reload_and_a_case_is_carri
     page.reload()
     assert page.is_visible("#workup-view")
     assert page.is_checked("#w-record input[value=never_better]")
-    assert "1 finding goes along" in page.inner_text("[data-carry-words]")
+    assert "2 findings go along" in page.inner_text("[data-carry-words]")
     page.click("[data-carried-list] summary")
     page.wait_for_selector(".carried li")
     assert "Duration of leg pain: 6 months" in page.inner_text(".carried")
+    assert "Duration of back pain: 0 months" in page.inner_text(".carried")
     fill_dates(page)
     with page.expect_request("**/workup") as sent:
         page.click("#w-ask")

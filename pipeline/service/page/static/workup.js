@@ -69,7 +69,7 @@ export function workupExtra(form, readBefore, formBefore) {
     const option = [...field.querySelectorAll("option, input[type=radio]")].find((one) => one.value === String(value));
     if (option) return (option.closest("label") ?? option).textContent.trim();
     const unit = field.querySelector(".unit")?.firstChild.textContent.trim();
-    return field.querySelector("[type=checkbox]") ? "yes" : [value, unit].filter(Boolean).join(" ");
+    return field.querySelector("[type=checkbox]") ? "yes" : [String(value), unit].filter(Boolean).join(" ");
   }
 
   over.addEventListener("click", () => {
