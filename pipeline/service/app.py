@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -26,7 +26,7 @@ from pipeline.fhir.routes import add_fhir
 from pipeline.prediction_record.errors import RecordError
 from pipeline.prediction_record.store import Record
 from pipeline.service import openapi
-from pipeline.service.answering import all_answered, answered, unrecorded
+from pipeline.service.answering import Answerer, all_answered, answered, unrecorded
 from pipeline.service.body import json_of, json_response
 from pipeline.service.dictionary_page import dictionary_content
 from pipeline.service.exporter import Exporter
@@ -44,7 +44,7 @@ from pipeline.service.problems import (
     known_problems,
     problem_response,
 )
-from pipeline.service.request_model import ANSWERED, Checked, case_model, checked
+from pipeline.service.request_model import ANSWERED, ASKED_AT, Checked, case_model, checked
 from pipeline.service.settings import ServiceSettings
 
 LEAST_FREE_BYTES = 10_000_000
@@ -122,58 +122,77 @@ async def _as_known_problem(request: Request, error: Exception) -> Response:
 # ---- questions -----------------------------------------------------------------------------------
 
 
+class Question(NamedTuple):
+    """What is asked of one case or of many: what may be known of them, who answers, and what the OpenAPI page says."""
+
+    name: str
+    known: Known
+    answerer: Answerer
+    answer: str
+    """The name of its schema."""
+    tag: str
+    one: str
+    many: str
+
+
 def _add_questions(app: FastAPI) -> None:
-    @app.post(
-        "/screen",
-        tags=["screening"],
-        summary="One planned operation: risks with their reasons, sources of the pain, the plan held against them",
-        openapi_extra=openapi.takes(openapi.of("Case")),
-        responses=openapi.gives(openapi.of("Answer"), "The answer, as it was recorded", *openapi.BODY),
+    state = app.state
+    planned = Question(
+        name="screen",
+        known="preoperative",
+        answerer=state.screener,
+        answer="Answer",
+        tag="screening",
+        one="One planned operation: risks with their reasons, sources of the pain, the plan held against them",
+        many="planned operations",
     )
-    async def screen(request: Request) -> Response:
-        case = _checked_case(await json_of(request), "preoperative")
-        state = request.app.state
-        return json_response(await answered(state.screener, state.record, case))
+    failed = Question(
+        name="workup",
+        known="follow_up",
+        answerer=state.finder,
+        answer="WorkUpAnswer",
+        tag="work-up",
+        one="One operation that failed: causes ranked with what speaks for and against each, what to do next",
+        many="operations that failed",
+    )
+    for question in (planned, failed):
+        _add_question(app, question)
+    _add_outcomes(app)
 
+
+def _add_question(app: FastAPI, question: Question) -> None:
     most = app.state.settings.params.batch_cases
+    case, _ = ASKED_AT[question.known]
 
     @app.post(
-        "/screen/batch",
-        tags=["screening"],
-        summary=f"Up to {most} planned operations; with a mistake in one, none is answered",
-        openapi_extra=openapi.takes(_list_of("Case", most)),
-        responses=openapi.gives(openapi.of("BatchAnswer"), "The answers, in the order of the cases", *openapi.BODY),
+        f"/{question.name}",
+        name=question.name,
+        tags=[question.tag],
+        summary=question.one,
+        openapi_extra=openapi.takes(openapi.of(case)),
+        responses=openapi.gives(openapi.of(question.answer), "The answer, as it was recorded", *openapi.BODY),
     )
-    async def screen_batch(request: Request) -> Response:
-        cases = await _checked_cases(await json_of(request), most, "preoperative")
-        state = request.app.state
-        return json_response({"answers": await all_answered(state.screener, state.record, cases)})
+    async def ask(request: Request) -> Response:
+        case = _checked_case(await json_of(request), question.known)
+        return json_response(await answered(question.answerer, request.app.state.record, case))
 
     @app.post(
-        "/workup",
-        tags=["work-up"],
-        summary="One operation that failed: causes ranked with what speaks for and against each, what to do next",
-        openapi_extra=openapi.takes(openapi.of("WorkUp")),
-        responses=openapi.gives(openapi.of("WorkUpAnswer"), "The answer, as it was recorded", *openapi.BODY),
-    )
-    async def workup(request: Request) -> Response:
-        case = _checked_case(await json_of(request), "follow_up")
-        state = request.app.state
-        return json_response(await answered(state.finder, state.record, case))
-
-    @app.post(
-        "/workup/batch",
-        tags=["work-up"],
-        summary=f"Up to {most} operations that failed; with a mistake in one, none is answered",
-        openapi_extra=openapi.takes(_list_of("WorkUp", most)),
+        f"/{question.name}/batch",
+        name=f"{question.name}_batch",
+        tags=[question.tag],
+        summary=f"Up to {most} {question.many}; with a mistake in one, none is answered",
+        openapi_extra=openapi.takes(_list_of(case, most)),
         responses=openapi.gives(
-            openapi.of("BatchWorkUpAnswer"), "The answers, in the order of the cases", *openapi.BODY
+            openapi.of(f"Batch{question.answer}"), "The answers, in the order of the cases", *openapi.BODY
         ),
     )
-    async def workup_batch(request: Request) -> Response:
-        cases = await _checked_cases(await json_of(request), most, "follow_up")
-        state = request.app.state
-        return json_response({"answers": await all_answered(state.finder, state.record, cases)})
+    async def ask_of_many(request: Request) -> Response:
+        cases = await _checked_cases(await json_of(request), most, question.known)
+        return json_response({"answers": await all_answered(question.answerer, request.app.state.record, cases)})
+
+
+def _add_outcomes(app: FastAPI) -> None:
+    most = app.state.settings.params.batch_cases
 
     @app.post(
         "/outcomes",

@@ -7,7 +7,7 @@ from typing import Any
 
 from features.causes import LIKELIHOODS
 from pipeline.service.problems import MEDIA_TYPE, OF_STATUS
-from pipeline.service.request_model import case_model
+from pipeline.service.request_model import ANSWERED, ASKED_AT, case_model
 
 COMPONENTS = "#/components/schemas/"
 TEXT = {"type": "string"}
@@ -132,16 +132,6 @@ WORK_UP_ANSWER = {
         "cautions": ANSWER["properties"]["cautions"],
     },
 }
-BATCH_ANSWER = {
-    "type": "object",
-    "required": ["answers"],
-    "properties": {"answers": {"type": "array", "items": {"$ref": COMPONENTS + "Answer"}}},
-}
-BATCH_WORK_UP_ANSWER = {
-    "type": "object",
-    "required": ["answers"],
-    "properties": {"answers": {"type": "array", "items": {"$ref": COMPONENTS + "WorkUpAnswer"}}},
-}
 COUNTS = ("cases", "unmatched", "attached", "corrected", "unchanged", "not_known")
 ATTACHED = {"type": "object", "properties": {name: {"type": "integer"} for name in COUNTS}}
 
@@ -149,18 +139,21 @@ ATTACHED = {"type": "object", "properties": {name: {"type": "integer"} for name 
 def components() -> dict[str, Any]:
     """Schemas by name; those of the request come from the dictionary."""
     return {
-        "Case": case_model("preoperative").model_json_schema(),
-        "WorkUp": case_model("follow_up").model_json_schema(),
+        **{ASKED_AT[known][0]: case_model(known).model_json_schema() for known in ANSWERED},
         "FollowUp": _requiring("case_id", case_model("adjudication").model_json_schema()),
         "Problem": PROBLEM,
         "Outcome": OUTCOME,
         "Answer": ANSWER,
-        "BatchAnswer": BATCH_ANSWER,
+        "BatchAnswer": _batch_of("Answer"),
         "Cause": CAUSE,
         "WorkUpAnswer": WORK_UP_ANSWER,
-        "BatchWorkUpAnswer": BATCH_WORK_UP_ANSWER,
+        "BatchWorkUpAnswer": _batch_of("WorkUpAnswer"),
         "Attached": ATTACHED,
     }
+
+
+def _batch_of(name: str) -> dict[str, Any]:
+    return {"type": "object", "required": ["answers"], "properties": {"answers": {"type": "array", "items": of(name)}}}
 
 
 def _requiring(name: str, record: dict[str, Any]) -> dict[str, Any]:
