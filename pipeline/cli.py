@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,11 +76,9 @@ def check(cases: Path | None, moment: str, problems_file: Path | None, **reading
 
         click.echo(checked_study(at_hand(), problems_file))
         return
-    from features.record import refuse_problems
-    from pipeline.intake import checked_records, named_file
+    from pipeline.intake import fit_cases
 
-    table, problems = checked_records(cases, named_file(cases, **reading), FIT_FOR[moment], today=dt.date.today())
-    refuse_problems(str(cases), problems)
+    table = fit_cases(cases, FIT_FOR[moment], **reading).reset_index()
     click.echo(f"{cases}: {len(table)} cases, {len(table.columns)} variables, no problem. Fit for {moment}.")
 
 

@@ -18,6 +18,7 @@ from features.record import (
     followup_problems,
     fraction_problems,
     patient_problems,
+    refuse_problems,
     required_columns,
     typed_cases,
     wrong_columns,
@@ -44,6 +45,22 @@ class Reading(TypedDict, total=False):
 
 def named_file(path: Path, **reading: Unpack[Reading]) -> IngestParams:
     return IngestParams(file=str(path), missing_marks=MARKS, **reading)
+
+
+def fit_cases(
+    path: Path, moment: Known, required: Collection[str] | None = None, **reading: Unpack[Reading]
+) -> pd.DataFrame:
+    """The typed cases of a file that is named on the command line and fit for that moment, `case_id` as index.
+
+    Raises
+    ------
+    BackcastError
+        With every problem of the file.
+    """
+    how, today = named_file(path, **reading), dt.date.today()
+    cases, problems = checked_records(path, how, moment, today=today, required=required)
+    refuse_problems(str(path), problems)
+    return cases.set_index("case_id")
 
 
 def checked_records(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import re
 import tempfile
@@ -19,7 +18,6 @@ from features.builders import BuilderParams, Sources, build_features, sources_of
 from features.errors import BundleError, CaseNotFoundError, TrackingError
 from features.findings import Findings
 from features.outcomes import outcome_names
-from features.record import refuse_problems
 from features.red_flags import red_flag_names
 from models.bundle import code_sha256, read_head
 from models.case_picture import case_figure
@@ -30,7 +28,7 @@ from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
 from pipeline import tracking
 from pipeline.files import put_table, refuse_out, write_text, written_whole
-from pipeline.intake import Reading, checked_records, named_file
+from pipeline.intake import Reading, fit_cases
 from pipeline.sources.records import input_sha256
 
 NO_CHAMPION = "No model is registered as champion. Make them with `make repro`, or name --model."
@@ -44,19 +42,6 @@ class LoadedModel:
 
     uri: str
     predictor: RiskPredictor
-
-
-def planned_cases(path: Path, **reading: Unpack[Reading]) -> pd.DataFrame:
-    """The cases of a file that is fit for a prediction, `case_id` as index.
-
-    Raises
-    ------
-    BackcastError
-        With every problem of the file.
-    """
-    cases, problems = checked_records(path, named_file(path, **reading), "preoperative", today=dt.date.today())
-    refuse_problems(str(path), problems)
-    return cases.set_index("case_id")
 
 
 @contextmanager
@@ -151,7 +136,7 @@ def batch_table(keys: pd.Series, explained: Explained, outcome: str) -> pd.DataF
 def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Reading]) -> str:
     """Score every case of a file under every model, write the table, log it, and say what was done."""
     refuse_out(out, path, (".parquet",))
-    cases = planned_cases(path, **reading)
+    cases = fit_cases(path, "preoperative", **reading)
     with written_whole(out) as beside:
         with loaded_models(names) as models:
             table = _scored(cases, models)
@@ -214,7 +199,7 @@ def explain_case(path: Path, case_id: str, out: Path, names: Sequence[str], **re
     CaseNotFoundError
         If the file has no such case.
     """
-    cases = planned_cases(path, **reading)
+    cases = fit_cases(path, "preoperative", **reading)
     if case_id not in cases.index:
         raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
     one = cases.loc[[case_id]]

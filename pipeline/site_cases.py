@@ -5,7 +5,6 @@ What both `backcast validate` and `backcast update` start from.
 
 from __future__ import annotations
 
-import datetime as dt
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from features.cohort import CohortParams, cohort_flow, outcome_flow, provenance
 from features.errors import BundleError, CohortError, OutcomeError
 from features.outcomes import OutcomeParams, horizon_months, label_columns, outcome_labels, reported_variables
 from features.predictors import predictor_frame
-from features.record import refuse_problems, required_columns
+from features.record import required_columns
 from models.bundle import Bundle
 from models.cause_model import is_cause_model
 from models.censoring import label_weights
@@ -29,7 +28,7 @@ from models.estimates import MINIMUM_PER_CLASS
 from models.predictor import RiskPredictor, input_keys
 from models.updating import site_fingerprint
 from pipeline import tracking
-from pipeline.intake import Reading, checked_records, named_file
+from pipeline.intake import Reading, fit_cases
 from pipeline.params import Params
 from pipeline.scoring import LoadedModel, bundle_folder, explained_in_slices
 from pipeline.sources.records import input_sha256
@@ -179,16 +178,14 @@ def checked_site(path: Path, outcome: str, choice: OutcomeParams, **reading: Unp
     A file of one clinic may lack `patient_id`, `centre_id` and `record_origin`: its cases are then each of a patient
     of their own, of one centre, and of a registry.
     """
-    intake = named_file(path, **reading)
     required = dict.fromkeys([*required_columns("preoperative"), *label_columns(outcome, choice)])
-    cases, problems = checked_records(path, intake, "adjudication", today=dt.date.today(), required=list(required))
-    refuse_problems(str(path), problems)
+    cases = fit_cases(path, "adjudication", list(required), **reading)
     absent = {name: pd.Series(pd.NaT, index=cases.index) for name in DATES if name not in cases.columns}
     absent |= {name: pd.Series(np.nan, index=cases.index) for name in reported_variables() if name not in cases.columns}
     for name in ("patient_id", "centre_id", "record_origin"):
         if name not in cases.columns:
             absent[name] = pd.Series(None, index=cases.index, dtype=object)
-    return cases.assign(**absent).set_index("case_id")
+    return cases.assign(**absent)
 
 
 def _told(flow: pd.DataFrame) -> str:

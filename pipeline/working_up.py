@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -18,13 +17,12 @@ from features.axes import CAUSES
 from features.causes import CauseEvidence, flag_names_at_followup
 from features.errors import CaseNotFoundError, TrackingError
 from features.followup import FollowUp
-from features.record import refuse_problems
 from models.cause_model import CauseModel
 from models.predictor import input_keys
 from models.workup import IS_NOT, CauseFinder
 from pipeline import tracking
 from pipeline.files import put_table, refuse_out, write_text, written_whole
-from pipeline.intake import Reading, checked_records, named_file
+from pipeline.intake import Reading, fit_cases
 from pipeline.models_to_serve import REGISTERED
 from pipeline.prediction_record.store import kept_inputs
 from pipeline.scoring import SLICE, bundle_folder, file_name
@@ -32,19 +30,6 @@ from pipeline.sources.records import input_sha256
 from pipeline.workup_page import workup_page
 
 NO_CHAMPION = "backcast-cause is not registered. Register it with `make repro`, or name --model."
-
-
-def failed_cases(path: Path, **reading: Unpack[Reading]) -> pd.DataFrame:
-    """The cases of a file that is fit for a work-up, `case_id` as index.
-
-    Raises
-    ------
-    BackcastError
-        With every problem of the file.
-    """
-    cases, problems = checked_records(path, named_file(path, **reading), "follow_up", today=dt.date.today())
-    refuse_problems(str(path), problems)
-    return cases.set_index("case_id")
 
 
 @contextmanager
@@ -74,7 +59,7 @@ def loaded_finder(name: str | None) -> Iterator[CauseFinder]:
 def work_up_file(path: Path, out: Path, model: str | None, **reading: Unpack[Reading]) -> str:
     """Judge every case of a file, write the table, log it, and say what was done."""
     refuse_out(out, path)
-    cases = failed_cases(path, **reading)
+    cases = fit_cases(path, "follow_up", **reading)
     with written_whole(out) as beside:
         with loaded_finder(model) as finder:
             table = causes_table(cases, finder.model)
@@ -162,7 +147,7 @@ def told_case(path: Path, case_id: str, model: str | None, **reading: Unpack[Rea
     CaseNotFoundError
         If the file has no such case.
     """
-    cases = failed_cases(path, **reading)
+    cases = fit_cases(path, "follow_up", **reading)
     if case_id not in cases.index:
         raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
     with loaded_finder(model) as finder:
@@ -172,7 +157,7 @@ def told_case(path: Path, case_id: str, model: str | None, **reading: Unpack[Rea
 
 def write_pages(path: Path, folder: Path, model: str | None, **reading: Unpack[Reading]) -> str:
     """A page of HTML for each case, named for its case_id; each prints on one sheet."""
-    cases = failed_cases(path, **reading)
+    cases = fit_cases(path, "follow_up", **reading)
     with loaded_finder(model) as finder:
         answers = zip(cases.index, finder.answers(as_records(cases)), strict=True)
         for case_id, answer in tqdm(answers, desc="pages", unit="page", total=len(cases), disable=None):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import datetime as dt
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ import pandas as pd
 
 from features.dictionary import Known, load_dictionary
 from features.errors import CaseNotFoundError, ColumnsError, FileFormatError, ValuesError
-from features.record import refuse_problems, required_columns
+from features.record import required_columns
 from pipeline.fhir.findings import Finding
 from pipeline.fhir.operation_outcome import operation_outcome
 from pipeline.fhir.questionnaires import questionnaires
@@ -23,7 +22,7 @@ from pipeline.fhir.reading import MappedCase, case_of
 from pipeline.fhir.responses import responses
 from pipeline.fhir.risk_assessment import named, provenance, pseudonymous, risk_assessment
 from pipeline.files import refuse_out, write_text
-from pipeline.intake import Reading, checked_records, named_file
+from pipeline.intake import Reading, fit_cases
 from pipeline.prediction_record.commands import store_of
 from pipeline.prediction_record.reading import open_record
 from pipeline.prediction_record.store import Receipt
@@ -50,8 +49,7 @@ def write_cases(cases: Path, out: Path, moment: Known, **reading: Unpack[Reading
     BackcastError
         With every problem of the file.
     """
-    table, problems = checked_records(cases, named_file(cases, **reading), moment, today=dt.date.today())
-    refuse_problems(str(cases), problems)
+    table = fit_cases(cases, moment, **reading).reset_index()
     for place, case in enumerate(table.to_dict("records"), start=1):
         record = {name: _plain(value) for name, value in case.items() if not pd.isna(value)}
         _write(case_bundle(record), out / f"case-{place:06d}.json")

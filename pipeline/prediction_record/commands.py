@@ -182,10 +182,11 @@ def drift_reference(cases: Path, out: Path, models: Sequence[str], **reading: Un
 
     from features.builders import build_features
     from features.predictors import predictor_frame
+    from pipeline.intake import fit_cases
     from pipeline.prediction_record.monitor import reference_of
-    from pipeline.scoring import explained_in_slices, loaded_models, planned_cases
+    from pipeline.scoring import explained_in_slices, loaded_models
 
-    table = planned_cases(cases, **reading)
+    table = fit_cases(cases, "preoperative", **reading)
     risks, frames = {}, []
     with loaded_models(models) as loaded:
         for model in loaded:
