@@ -203,11 +203,11 @@ def read_study(name: object) -> Study:
     folder = paths.STUDIES / str(name)
     if name == DEFAULT_STUDY and not folder.exists():  # away from the repository, as a command may run
         return Study()
-    if not isinstance(name, str) or not (folder / STUDY_FILE).is_file():
+    if name not in study_names():  # a path is no name, wherever it leads
         there = ", ".join(study_names()) or "none"
         raise ParamsError(
-            f"There is no study {name}: {folder / STUDY_FILE} is missing. Studies: {there}. "
-            f"`backcast study new NAME cases.csv` starts one."
+            f"There is no study {name}: no folder of that name in {paths.STUDIES} holds a {STUDY_FILE}. "
+            f"Studies: {there}. `backcast study new NAME cases.csv` starts one."
         )
     problems: list[str] = []
     study: Study | None = made(Study, read_yaml(folder / STUDY_FILE), "", problems)

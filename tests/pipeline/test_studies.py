@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -213,6 +214,24 @@ def test_a_study_says_what_is_wrong_with_it_at_once(clinic):
         read_study("clinic")
     with pytest.raises(ParamsError, match=r"There is no study clinics: .* Studies: clinic"):
         read_study("clinics")
+
+
+@pytest.mark.parametrize("path", ["../elsewhere", "./clinic", "clinic/", "clinic/../../elsewhere", ".", ""])
+def test_a_study_is_a_name_and_no_path(clinic, path):
+    elsewhere = clinic.parent / "elsewhere"
+    shutil.copytree(clinic.parent / "studies" / "clinic", elsewhere)
+    refusal = rf"There is no study {re.escape(path)}: no folder of that name in studies .* Studies: clinic\."
+    with pytest.raises(ParamsError, match=refusal):
+        read_study(path)
+    with pytest.raises(ParamsError, match="There is no study"):
+        read_study(str(elsewhere))
+
+
+def test_the_command_refuses_a_path_in_place_of_a_study(clinic, backcast):
+    shutil.copytree(clinic.parent / "studies" / "clinic", clinic.parent / "elsewhere")
+    answer = backcast("--study", "../elsewhere", "check")
+    assert answer.status == ParamsError.exit_status
+    assert answer.says("There is no study ../elsewhere", "Studies: clinic")
 
 
 def test_without_builders_their_questions_need_a_reason(clinic):
