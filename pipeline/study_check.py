@@ -53,15 +53,15 @@ def checked_study(name: str, out: Path | None = None) -> str:
     guesses = guessed(study.folder)
     if problems:
         kind = min((type(problem) for problem in problems), key=lambda kind: kind.exit_status)
-        lines = "\n".join(f"  - {line}" for problem in dict.fromkeys(map(str, problems)) for line in _lines(problem))
-        raise kind(f"study {name}: it is not ready yet.\n{lines}" + "".join(f"\n  - {guess}" for guess in guesses))
+        lines = [line for problem in dict.fromkeys(map(str, problems)) for line in _lines(problem)]
+        raise kind("\n  - ".join([f"study {name}: it is not ready yet.", *lines, *guesses]))
     return "\n".join([*told, *(f"Still to be looked at: {guess}" for guess in guesses)])
 
 
 def _lines(problem: str) -> list[str]:
-    """A message of several problems as its parts; the heading above them says nothing more."""
+    """A message as points of a list: its parts stay below the heading that names their file, if it has one."""
     head, *parts = problem.splitlines()
-    return [part.strip().removeprefix("- ") for part in parts] if parts else [head]
+    return ["\n    ".join([head, *parts])] if head else [part.removeprefix("- ") for part in parts]
 
 
 def _problems(step: Callable[[], object]) -> list[BackcastError]:

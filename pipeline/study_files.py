@@ -88,6 +88,8 @@ def source_files(study: Study) -> list[SourceFile]:
                 files.append(SourceFile(group, path, text))
             except (FileFormatError, ColumnsError, ValuesError) as error:
                 problems.append(str(error))
+    if len(problems) > 1:
+        problems = [f"{folder}: {len(problems)} problems.", *(f"  - {problem}" for problem in problems)]
     if problems:
         raise FileFormatError("\n".join(problems))
     return files

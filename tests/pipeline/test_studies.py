@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from features.errors import KnowledgeError, ParamsError, TimingError
+from features.errors import FileFormatError, KnowledgeError, ParamsError, TimingError
 from features.knowledge_tables import use_study
 from features.outcomes import OutcomeParams, is_asked
 from models.splitting import clusters, sets_with_cases
@@ -25,6 +25,7 @@ from pipeline import paths
 from pipeline.mapping import mapped, read_mapping
 from pipeline.params import load_params, with_own
 from pipeline.study import read_study
+from pipeline.study_check import checked_study
 from pipeline.study_files import study_cases
 from pipeline.study_new import looked_at, named_apart, plausible_range
 from tests.invented_proms import write_packs
@@ -214,6 +215,24 @@ def test_a_study_says_what_is_wrong_with_it_at_once(clinic):
         read_study("clinic")
     with pytest.raises(ParamsError, match=r"There is no study clinics: .* Studies: clinic"):
         read_study("clinics")
+
+
+def test_a_fault_of_a_mapping_is_told_with_its_file_and_line(clinic):
+    mapping = clinic.parent / "studies" / "clinic" / "mapping.csv"
+    mapping.write_text(mapping.read_text().replace("walking_distance_m,,", "walking_distance_m,furlongs,"))
+    with pytest.raises(KnowledgeError) as refused:
+        checked_study("clinic")
+    assert "  - studies/clinic/mapping.csv: 1 problem.\n      - line 5: Walks: there is no" in str(refused.value)
+
+
+def test_every_file_that_cannot_be_read_is_told(clinic):
+    (clinic / "a.csv").write_text("")
+    (clinic / "b.csv").write_text("No,Pat\n1\n")
+    with pytest.raises(FileFormatError) as refused:
+        checked_study("clinic")
+    assert f"{clinic}: 2 problems." in str(refused.value)
+    assert "a.csv is empty" in str(refused.value)
+    assert "b.csv: 1 row does not have the 2 values" in str(refused.value)
 
 
 @pytest.mark.parametrize("path", ["../elsewhere", "./clinic", "clinic/", "clinic/../../elsewhere", ".", ""])
