@@ -262,12 +262,17 @@ def _roc_panel(axes: Any, curves: pd.DataFrame, chosen: str) -> None:
 
 
 def _greatest_risk_shown(curves: pd.DataFrame, told: pd.DataFrame | None) -> float:
-    """Where the axes of calibration end: a few extreme risks must not press all others into a corner."""
+    """Where the axes of calibration end: with most risks, and with what was observed at these.
+
+    A few extreme risks must not press all others into a corner; a curve far from the diagonal must not leave the frame.
+    """
+    most = 1.0
     if told is not None and len(told):
         most = float(told["risk"].quantile(SHOWN_RISKS))
-    else:
-        most = float(np.nanmax([curves[["risk", "observed"]].max().max(), 0])) if len(curves) else 1.0
-    return min(1.0, max(most, 0.2) * 1.1)
+    elif len(curves):
+        most = float(curves["risk"].max())
+    observed = curves.loc[curves["risk"] <= most, "observed"].max()
+    return min(1.0, float(np.nanmax([most, observed, 0.2])) * 1.1)
 
 
 def _calibration_panel(axes: Any, curves: pd.DataFrame, chosen: str, limit: float) -> None:
