@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from models.drawing import INK, LEARNER_STYLES
 from models.sample_size import r2_from_c_statistic, riley_development_size
@@ -24,13 +25,16 @@ def cases_needed(n_cases: int, c_statistic: float, title: str) -> Figure:
     for share, (colour, dashes) in zip(SHARES, styles, strict=True):
         r2 = r2_from_c_statistic(c_statistic, share)
         needed = [riley_development_size(int(count), share, r2).n_cases for count in parameters]
-        axes.plot(
-            parameters, needed, color=colour, linestyle=dashes, linewidth=2, label=f"{share:.0%} have the outcome"
-        )
+        label = f"{100 * share:.0f} % have the outcome"
+        axes.plot(parameters, needed, color=colour, linestyle=dashes, linewidth=2, label=label)
     axes.axhline(n_cases, color=INK, linewidth=1.1, label=f"{n_cases:,} cases with a known outcome")
-    axes.set(xlabel="candidate parameters of the model", ylabel="development cases needed", xlim=(1, MOST_PARAMETERS))
-    axes.set_ylim(0)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set(xlabel="candidate parameters of the model", ylabel="development cases needed")
+    axes.set(xscale="log", yscale="log", xlim=(1, MOST_PARAMETERS))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axis.set_minor_locator(NullLocator())
+    axes.grid(color="#E6E6E6", linewidth=0.8)
     figure.legend(
         loc="outside upper left", ncols=2, frameon=False, fontsize=8.5, title=title, title_fontsize=11,
         alignment="left", borderaxespad=0.3,

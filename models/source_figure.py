@@ -30,7 +30,7 @@ def support_bars(ranked: Sequence[Mapping[str, Any]], title: str, before: Mappin
         places, [one["support"] for one in ranked], color=[KIND_COLOURS[one["kind"]] for one in ranked], height=0.62
     )
     for place, one in enumerate(ranked):
-        axes.text(one["support"] + 0.012, place, f"{one['support']:.0%}", va="center", fontsize=8.5)
+        axes.text(one["support"] + 0.012, place, f"{100 * one['support']:.0f} %", va="center", fontsize=8.5)
     handles: list[Any] = [
         Patch(color=colour, label=KIND_NAMES[kind])
         for kind, colour in KIND_COLOURS.items()

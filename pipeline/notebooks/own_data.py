@@ -59,8 +59,8 @@ def answered(command: str, folder: Path) -> Markdown:
 
 
 def mapping(folder: Path, name: str) -> pd.DataFrame:
-    """What a skeleton makes of each column of the file: its mapping, as it was written."""
-    return read_table(folder / paths.STUDIES / name / MAPPING).replace({np.nan: ""})
+    """What a skeleton makes of each column of the file: its mapping, without what it leaves empty throughout."""
+    return read_table(folder / paths.STUDIES / name / MAPPING).dropna(axis="columns", how="all").replace({np.nan: ""})
 
 
 def column_kinds(folder: Path, name: str) -> pd.DataFrame:
