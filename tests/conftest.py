@@ -24,12 +24,18 @@ settings.register_profile("suite", deadline=None, phases=[phase for phase in Pha
 settings.load_profile("suite")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest file first: workers take a file at a time, and one of them is busy with it for minutes.
 
-    Whatever else needs the study that it makes comes last, and does not wait for it.
+    Whatever else needs the study that it makes comes last, and does not wait for it. What is slow is left out
+    unless asked for.
     """
     items.sort(key=lambda item: (item.get_closest_marker("end_to_end") is None, "finished_study" in item.fixturenames))
+    if "slow" in (config.getoption("-m") or ""):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: run it with pytest -m slow"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

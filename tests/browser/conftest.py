@@ -6,7 +6,6 @@ BACKCAST_BROWSER names another Chromium, BACKCAST_SERVICE the address of a servi
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import threading
@@ -14,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +28,7 @@ from pipeline.prediction_record.store import Record
 from pipeline.service.answering import load_cause_finder, load_screener
 from pipeline.service.app import create_app
 from pipeline.service.settings import ServiceSettings
+from tests.small_models import invented_development, made_bundle
 
 LOOKED_FOR = ("chromium", "chromium-browser", "google-chrome")
 MILLISECONDS = 10_000
@@ -217,24 +216,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _models(folder: Path) -> Iterator[tuple[str, Path]]:
     """A model of failure, and the same under the name of a second outcome."""
-    small = _small_models()
-    development = small.invented_development()
+    development = invented_development()
     known = {p.name: p for p in candidate_predictors("failure_12m", 40)}
     predictors = [known.get(name) or predictor(name) for name in development.X.columns]
     learned = learn(development, "logistic", predictors, {"C": [0.1]}, refits=4, seed=5)
-    failure = small.made_bundle(learned, development)
+    failure = made_bundle(learned, development)
     worse = replace(failure, outcome="worse_12m", outcome_label="worse than before")
     for bundle in (failure, worse):
         write_bundle(bundle, folder / bundle.outcome)
         yield f"models:/backcast-{bundle.outcome}/1", folder / bundle.outcome
-
-
-def _small_models() -> ModuleType:
-    """The invented development cases of the tests of models."""
-    path = Path(__file__).parents[1] / "models" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("small_models", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,24 +20,11 @@ from pipeline.prediction_record.reading import Kept, open_record
 from pipeline.prediction_record.store import Record
 from pipeline.service.app import create_app
 from pipeline.service.settings import ServiceSettings
+from tests import small_service
+from tests.cds import ehr as hospital
 
-HERE = Path(__file__).parent
 BASE = "https://cds.example.org"
-
-
-def loaded(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_service = loaded(HERE.parent / "service" / "conftest.py")
-pytest_collection_modifyitems = _service.pytest_collection_modifyitems
-bundles, causes, answerers = _service.bundles, _service.causes, _service.answerers
-_chart = loaded(HERE / "ehr.py")
+bundles, causes, answerers = small_service.bundles, small_service.causes, small_service.answerers
 
 
 class InProcess:
@@ -92,7 +78,7 @@ def served(bundles, causes, answerers, tmp_path_factory) -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def socketed(bundles, causes, answerers) -> Callable[..., Any]:
     """Starts a service inside this process, on a free port of this machine."""
-    return functools.partial(_service.inside, bundles, causes, answerers)
+    return functools.partial(small_service.inside, bundles, causes, answerers)
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +90,10 @@ def service(served) -> Iterator[InProcess]:
 @pytest.fixture(scope="session")
 def chart() -> ModuleType:
     """What makes FHIR resources, requests and feedback: `tests/cds/ehr.py`."""
-    return _chart
+    return hospital
 
 
 @pytest.fixture
 def ehr(service) -> Any:
     """The hospital's system, with one patient who has spinal stenosis."""
-    return _chart.Ehr(service)
+    return hospital.Ehr(service)

@@ -12,14 +12,6 @@ import pytest
 from pipeline.prediction_record.store import Record
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "slow" in (config.getoption("-m") or ""):
-        return
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="slow: run it with pytest -m slow"))
-
-
 class Clock:
     """The time as the record sees it."""
 

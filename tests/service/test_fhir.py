@@ -2,10 +2,8 @@
 
 import asyncio
 import dataclasses
-import importlib.util
 import json
 import random
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from pipeline.params import load_params
 from pipeline.prediction_record.store import Record
 from pipeline.service.app import create_app
 from pipeline.service.settings import ServiceSettings
+from tests.fhir import invented_resources
 
 FEW, MANY = 800, 5000
 """Spoilt bodies; a fifth of them is answered, and so is on disk."""
@@ -27,12 +26,7 @@ FHIR_JSON = {"Content-Type": "application/fhir+json"}
 @pytest.fixture(scope="session")
 def made():
     """The invented resources of the tests of FHIR."""
-    place = Path(__file__).parent.parent / "fhir" / "invented_resources.py"
-    spec = importlib.util.spec_from_file_location("invented_resources", place)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault("invented_resources", module)
-    spec.loader.exec_module(module)
-    return module
+    return invented_resources
 
 
 def ask(client, body):
