@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { painFigure } from "./pain.js";
-import { card, cautionsOf, flags, head } from "./parts.js";
+import { card, cautionsOf, flags, foot, head } from "./parts.js";
 import { people, scale } from "./people.js";
 import { waterfall } from "./waterfall.js";
 import { capital, ofHundred, outcomeTitle, percent } from "./words.js";
@@ -15,7 +15,7 @@ export function showAnswer(view, answer, { caseId, isPlanAlone, back, startAgain
   const isFlagged = answer.red_flags.length > 0;
   const title = isFlagged ? "Red flag" : "Before the operation: what to expect";
   const parts = isFlagged ? [flags(answer, "See to this first. It is not a question for a risk model, and no risk is given.")] : risks(answer, isPlanAlone);
-  view.replaceChildren(head(answer, { title, caseId, back, startAgain, again: "New case" }), ...parts.filter(Boolean), foot(answer));
+  view.replaceChildren(head(answer, { title, caseId, back, startAgain, again: "New case" }), ...parts.filter(Boolean), foot(answer, modelsOf(answer)));
   view.dataset.kind = "risk";
 }
 
@@ -163,13 +163,7 @@ function cautions(answer) {
   return cautionsOf([...gathered(answer.cautions.map((caution) => caution.text)), ...told]);
 }
 
-function foot(answer) {
+function modelsOf(answer) {
   const models = answer.outcomes.map((outcome) => `${outcome.outcome} ${outcome.model.sha256.slice(0, 12)}`);
-  const id = answer.prediction_id;
-  return h(
-    "footer",
-    { class: "answer-foot small" },
-    id ? h("p", {}, "Prediction ", h("code", {}, id), ". Keep this id: the answer can be drawn again from the record.") : null,
-    models.length ? h("p", {}, `Models: ${models.join(", ")}.`) : null,
-  );
+  return models.length ? `Models: ${models.join(", ")}.` : null;
 }

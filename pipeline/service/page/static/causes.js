@@ -3,7 +3,7 @@
 
 import { courseFigure, courseWords } from "./course.js";
 import { h } from "./dom.js";
-import { card, cautionsOf, flags, head } from "./parts.js";
+import { card, cautionsOf, flags, foot, head } from "./parts.js";
 import { painFigure } from "./pain.js";
 import { lowered, planSections } from "./treatment.js";
 import { capital, signed } from "./words.js";
@@ -18,7 +18,7 @@ export function showCauses(view, answer, { caseId, back, startAgain }) {
   const body = isFlagged
     ? [flags(answer, `${answer.plan.first} No cause is ranked.`)]
     : [causes(answer), investigate(answer), course(answer), plan(answer), pictures(answer), cautions(answer), card("is-not", "What this is not", h("p", {}, answer.is_not))];
-  view.replaceChildren(head(answer, { title, caseId, back, startAgain, again: "New work-up" }), ...body.filter(Boolean), foot(answer));
+  view.replaceChildren(head(answer, { title, caseId, back, startAgain, again: "New work-up" }), ...body.filter(Boolean), foot(answer, knowledgeOf(answer)));
   view.dataset.kind = "causes";
   view.dataset.length = view.querySelectorAll(".plan-step, .not-now li, .confirming li").length > LONG ? "long" : "usual";
 }
@@ -132,12 +132,4 @@ function pictures(answer) {
 
 const cautions = (answer) => cautionsOf(answer.cautions.map((caution) => caution.text));
 
-function foot(answer) {
-  const id = answer.prediction_id;
-  return h(
-    "footer",
-    { class: "answer-foot small" },
-    id ? h("p", {}, "Prediction ", h("code", {}, id), ". Keep this id: the answer can be drawn again from the record.") : null,
-    answer.model ? h("p", {}, `Knowledge: ${answer.model.name} ${answer.model.sha256.slice(0, 12)}.`) : null,
-  );
-}
+const knowledgeOf = ({ model }) => (model ? `Knowledge: ${model.name} ${model.sha256.slice(0, 12)}.` : null);

@@ -25,3 +25,13 @@ export function flags(answer, why) {
 }
 
 export const cautionsOf = (texts) => (texts.length ? card("cautions", "Cautions", h("ul", {}, ...texts.map((words) => h("li", {}, words)))) : null);
+
+/** Under what id the answer is kept, and what made it. */
+export function foot({ prediction_id: id }, madeBy) {
+  return h(
+    "footer",
+    { class: "answer-foot small" },
+    id ? h("p", {}, "Prediction ", h("code", {}, id), ". Keep this id: the answer can be drawn again from the record.") : null,
+    madeBy ? h("p", {}, madeBy) : null,
+  );
+}
