@@ -49,6 +49,10 @@ from pipeline.service.settings import ServiceSettings
 
 LEAST_FREE_BYTES = 10_000_000
 """Of the disk that holds the record; with less the service says that it is not ready."""
+ELSEWHERE = {
+    404: "Nothing is at this address. GET /openapi.json describes every address.",
+    405: "See the Allow header.",
+}
 FIGURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For a drawing that is opened by itself; nothing in it can act."""
 
@@ -114,7 +118,7 @@ async def _as_problem(request: Request, problem: Exception) -> Response:
 async def _as_known_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = OF_STATUS.get(error.status_code, NOT_FOUND)
-    words = {404: "Nothing is at this address.", 405: "See the Allow header."}.get(kind.status, kind.title + ".")
+    words = ELSEWHERE.get(kind.status, kind.title + ".")
     problem = ProblemError(kind, words, headers=error.headers)
     return problem_response(problem, request.state.request_id, request.url.path)
 

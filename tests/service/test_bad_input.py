@@ -1,6 +1,7 @@
 """What is no record is refused with every mistake at once, in the dictionary's words, and nothing is recorded."""
 
 import json
+import re
 import time
 
 import pytest
@@ -158,3 +159,8 @@ def test_what_is_not_there_is_a_problem_too(refusing, method, path, status):
     response = refusing(method, path)
     assert response.status_code == status
     assert response.json()["status"] == status
+
+
+def test_who_looks_elsewhere_for_the_description_is_told_where_it_is(refusing):
+    (address,) = re.findall(r"GET (\S+)", refusing("GET", "/docs").json()["detail"])
+    assert "/screen" in refusing("GET", address).json()["paths"]
