@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import select
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +87,24 @@ def socketed(bundles, causes, answerers) -> Callable[..., Any]:
 def service(served) -> Iterator[InProcess]:
     with served() as one:
         yield one
+
+
+class Stranger:
+    """A server that the service has no leave to ask. It accepts nobody, so that who knocked stays in its queue."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self.address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    def was_asked(self) -> bool:
+        waiting, _, _ = select.select([self._listening], [], [], 0)
+        return bool(waiting)
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield Stranger(listening)
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,7 @@ def test_a_slow_server_costs_no_more_than_its_time(served, fhir, chart):
         assert time.monotonic() - started < 2.5
 
 
-def test_every_page_of_a_search_is_read_and_none_of_another_server(call, allowed, fhir, chart):
+def test_every_page_of_a_search_is_read_and_none_of_another_server(call, allowed, fhir, chart, stranger):
     def page(resource, url=None):
         bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": resource}]}
         return {**bundle, "link": [{"relation": "next", "url": url}]} if url else bundle
@@ -154,8 +154,9 @@ def test_every_page_of_a_search_is_read_and_none_of_another_server(call, allowed
     both = case_of(allowed, call())
     assert both["diagnosis"] == "spinal_stenosis"
     assert both["has_diabetes"] == 1
-    fhir.answers = Pages(first=page(chart.STENOSIS, "http://127.0.0.2:1/Condition?page=2"))
+    fhir.answers = Pages(first=page(chart.STENOSIS, f"{stranger.address}/Condition?page=2"))
     assert "diagnosis" not in case_of(allowed, call())
+    assert not stranger.was_asked()
 
 
 def test_without_leave_or_to_another_server_nobody_is_asked(call, fhir):
