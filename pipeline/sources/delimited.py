@@ -21,6 +21,18 @@ SIGNATURES = {
     b"\x1f\x8b": "a gzip file",
     b"SQLite format 3\x00": "an SQLite database",
 }
+WIDE = ("utf-16", "utf-32")
+"""How names of encodings begin in which a character takes two bytes or more; of Latin letters all but one are zero."""
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""By the bytes that a file begins with, longest first."""
+HEADER_BYTES = 16
+"""So many at the start of a file without a mark tell how wide its characters are: names of columns are in ASCII."""
+TO_DO = "Save the file as CSV UTF-8, or name its encoding (--encoding {}, or ingest.encoding in params.yaml)."
 BROKEN_OFF = "Did a download or a copy break off? Fetch it again."
 BESIDE_THE_CSV = ("__MACOSX/", ".")
 """How names in a zip begin that archivers add of their own accord."""
@@ -95,9 +107,16 @@ def decoded_text(where: str, raw: bytes, encoding: str) -> str:
     """
     _refuse_what_is_no_text(where, raw)
     try:
-        return raw.decode("utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
+        is_wide = codecs.lookup(encoding).name.startswith(WIDE)
+        if not is_wide:
+            _refuse_zero_bytes(where, raw)
+        text = raw.decode(encoding)
     except (UnicodeError, LookupError) as error:
         raise FileFormatError(_encoding_message(where, raw, encoding, error)) from None
+    # Nearly any bytes can be read as wide characters; those of a table end its lines with a zero byte.
+    if is_wide and (b"\x00" not in raw or "\x00" in text):
+        raise FileFormatError(f"{where} is not {encoding.upper()}. {TO_DO.format('latin-1')}")
+    return text.removeprefix("\ufeff")
 
 
 def separating_mark(where: str, separator: str) -> str:
@@ -124,8 +143,24 @@ def _refuse_what_is_no_text(where: str, raw: bytes) -> None:
         raise FileFormatError(
             f"{where} is {kind}, not a CSV. Let its name end as such a file's does, or export it as CSV (UTF-8)."
         )
-    if b"\x00" in raw:
-        raise FileFormatError(f"{where} is a binary file, not a CSV. Export it as CSV (UTF-8).")
+
+
+def _refuse_zero_bytes(where: str, raw: bytes) -> None:
+    if b"\x00" not in raw:
+        return
+    wide = _wide_encoding(raw)
+    if wide:
+        raise FileFormatError(f"{where} is {wide.upper()}. {TO_DO.format(wide)}")
+    raise FileFormatError(f"{where} is a binary file, not a CSV. Export it as CSV (UTF-8).")
+
+
+def _wide_encoding(raw: bytes) -> str | None:
+    """The encoding with wide characters that a file seems to be in, by its first bytes; None where it is in none."""
+    marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)), None)
+    even, odd = raw[:HEADER_BYTES:2], raw[1:HEADER_BYTES:2]
+    if marked or (any(even) and any(odd)):
+        return marked
+    return "utf-16-le" if all(even) else "utf-16-be" if all(odd) else None
 
 
 def _encoding_message(where: str, raw: bytes, encoding: str, error: Exception) -> str:
@@ -133,8 +168,7 @@ def _encoding_message(where: str, raw: bytes, encoding: str, error: Exception) -
         return f"{where}: there is no encoding {encoding}. Set ingest.encoding or --encoding, such as utf-8 or latin-1."
     line = raw[: getattr(error, "start", 0)].count(b"\n") + 1
     return (
-        f"{where} is not {encoding.upper()}: line {line} holds a byte that it does not allow. "
-        f"Save the file as CSV UTF-8, or name its encoding (--encoding latin-1, or ingest.encoding in params.yaml)."
+        f"{where} is not {encoding.upper()}: line {line} holds a byte that it does not allow. {TO_DO.format('latin-1')}"
     )
 
 

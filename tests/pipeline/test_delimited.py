@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 
@@ -60,9 +61,50 @@ def test_an_encoding_that_does_not_exist_is_refused(read):
         read("a,b\n1,2\n", encoding="klingon")
 
 
-def test_utf_16_is_refused(read):
-    with pytest.raises(FileFormatError, match=r"not a CSV\. Export it as CSV \(UTF-8\)"):
-        read("a,b\n1,2\n".encode("utf-16"))
+TOWNS = "case_id,centre_id\nC1,Zürich\nC2,Łódź\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ("utf-16", "utf-16"),
+        ("utf-32", "utf-32"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
+    ],
+)
+def test_wide_characters_are_read_when_named_and_else_the_option_is_told(read, written, named):
+    content = TOWNS.encode(written)
+    assert read(content, encoding=named.upper()).to_dict("list") == {
+        "case_id": ["C1", "C2"], "centre_id": ["Zürich", "Łódź"],
+    }  # fmt: skip
+    for other in ("utf-8", "latin-1"):
+        with pytest.raises(FileFormatError, match=rf"cases\.csv is {named.upper()}\. .*--encoding {named}, or ingest"):
+            read(content, encoding=other)
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_the_byte_order_mark_of_wide_characters_says_which_comes_first(read, mark):
+    order = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
+    content = mark + TOWNS.encode(order)
+    for named in ("utf-16", order):
+        assert list(read(content, encoding=named).columns) == ["case_id", "centre_id"]
+    with pytest.raises(FileFormatError, match=r"--encoding utf-16, or"):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(TOWNS.encode(), id="UTF-8 of an odd length"),
+        pytest.param(TOWNS.encode() + b"\n", id="UTF-8 of an even length"),
+        pytest.param(TOWNS.encode("utf-16")[:-1], id="broken off"),
+        pytest.param(TOWNS.encode("utf-32"), id="UTF-32"),
+    ],
+)
+def test_what_is_not_in_the_wide_characters_named_is_refused(read, content):
+    with pytest.raises(FileFormatError, match=r"cases\.csv is not UTF-16"):
+        read(content, encoding="utf-16")
 
 
 @pytest.mark.parametrize(("mark", "shown"), [(";", "';'"), ("\t", r"'\\t'"), ("|", r"'\|'")])
