@@ -1,6 +1,6 @@
 """What the notebooks of `notebooks/` are opened, told, touched and made by.
 
-A notebook defines nothing: what it draws is in `models/*_figure.py`, what it reads is a `Study`
+A notebook defines nothing: what it draws is in `models/*_figure.py`, what it reads is a `StudyArtefacts`
 (`pipeline/reporting/study.py`), and what is its own is here.
 """
 

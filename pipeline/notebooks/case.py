@@ -9,7 +9,7 @@ import pandas as pd
 from features.dictionary import Variable, load_dictionary
 from features.errors import CaseNotFoundError
 from models.splitting import TEST_SETS
-from pipeline.reporting.study import Study
+from pipeline.reporting.study import StudyArtefacts
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_planned_cases
 from pipeline.virtual.workup_cases import workup_cases
@@ -21,7 +21,7 @@ LEAST_SHARE = 0.3
 """Of the pain, that the best lesion of a case worth telling explains."""
 
 
-def told_case(study: Study, case_id: str | None = None) -> pd.DataFrame:
+def told_case(study: StudyArtefacts, case_id: str | None = None) -> pd.DataFrame:
     """One row of the cohort, or of an invented file, with what was known before the operation.
 
     Of the virtual registry it is a test case with a scan, a drawing and a rival for its best lesion. The cases of any

@@ -22,7 +22,7 @@ from features.errors import BackcastError, FileFormatError
 from models.drawing import SAVE
 from pipeline import paths
 from pipeline.params import load_params
-from pipeline.reporting.study import Study
+from pipeline.reporting.study import StudyArtefacts
 
 
 
@@ -45,7 +45,7 @@ class SkippedError(BackcastError):
     exit_status = 0
 
 
-def opened(*stages: str, asks_builders: bool = False) -> Study:
+def opened(*stages: str, asks_builders: bool = False) -> StudyArtefacts:
     """The study of this repository, for a notebook that reads what these stages made.
 
     Works from `notebooks/` and from the root, where it goes. From here on a figure that is the value of a cell is
@@ -65,7 +65,7 @@ def opened(*stages: str, asks_builders: bool = False) -> Study:
         If the study cannot ask what a stage asks, or no clinical builder applies to it and the story is about them.
     """
     _go_to_the_root()
-    study = Study(load_params())
+    study = StudyArtefacts(load_params())
     why_not = reason_to_skip(study, stages, asks_builders)
     if why_not:
         raise SkippedError(f"{why_not[0].upper()}{why_not[1:]}: this story, or the rest of it, is left out.")
@@ -80,7 +80,7 @@ def opened(*stages: str, asks_builders: bool = False) -> Study:
     return study
 
 
-def reason_to_skip(study: Study, stages: Sequence[str], asks_builders: bool) -> str:
+def reason_to_skip(study: StudyArtefacts, stages: Sequence[str], asks_builders: bool) -> str:
     """Why this study cannot tell a story, as its `study.yaml` says; empty where it can."""
     asked = study.params.study
     if asks_builders and not asked.builders:

@@ -23,7 +23,7 @@ from pipeline import paths
 from pipeline.cause_pictures import accuracy_table, words_table
 from pipeline.files import read_cases, read_json, read_table
 from pipeline.notebooks.door import SkippedError
-from pipeline.reporting.study import Study
+from pipeline.reporting.study import StudyArtefacts
 from pipeline.working_up import as_records
 
 FEW_BLOCKS = 2
@@ -40,7 +40,7 @@ def estimates(content: Any) -> Any:
     return {key: estimates(value) for key, value in content.items()}
 
 
-def auroc_by_learner(study: Study) -> pd.DataFrame:
+def auroc_by_learner(study: StudyArtefacts) -> pd.DataFrame:
     """The AUROC of each learner for each outcome in the temporal test set: rows of `dots`."""
     learners = dict.fromkeys(learner for found in study.metrics.values() for learner in found)
     return pd.concat(
@@ -111,7 +111,7 @@ def examined_spreads(features: pd.DataFrame, mimics: Mapping[str, str]) -> pd.Da
     return pd.DataFrame(rows, columns=["label", "estimate", "lower", "upper", "series"])
 
 
-def group_means(study: Study, contributions: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
+def group_means(study: StudyArtefacts, contributions: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
     """The mean contribution of each clinical group, a row, in each group of cases, a column; log-odds.
 
     `contributions` have a column a predictor.
@@ -121,7 +121,7 @@ def group_means(study: Study, contributions: pd.DataFrame, groups: pd.Series) ->
     return by_group.groupby(groups.reindex(by_group.index)).mean().T.rename_axis(columns=None, index=None)
 
 
-def named_groups(study: Study, variable: str) -> pd.Series:
+def named_groups(study: StudyArtefacts, variable: str) -> pd.Series:
     """Each case's group by a variable, as the subgroups of the report have it; the order is kept."""
     found = grouping(study.cases, variable, study.params.subgroups.bands.get(variable, ()))
     return found.of_case.astype(pd.CategoricalDtype([name for name in found.order], ordered=True))
@@ -177,7 +177,7 @@ class ExplainedTests(NamedTuple):
     labels: list[str]
 
 
-def explained_tests(study: Study) -> ExplainedTests:
+def explained_tests(study: StudyArtefacts) -> ExplainedTests:
     """What stage `explain` found for the first outcome; cases with a red flag have no contributions, and are left out."""
     table = read_cases(paths.EXPLAIN / study.primary / "contributions.parquet")
     contributions = table.filter(like="contribution_").dropna(how="all")
@@ -188,12 +188,12 @@ def explained_tests(study: Study) -> ExplainedTests:
     return ExplainedTests(contributions, values, [labels[name] for name in names])
 
 
-def predictor_labels(study: Study) -> dict[str, str]:
+def predictor_labels(study: StudyArtefacts) -> dict[str, str]:
     """What each predictor of the first outcome's model is called."""
     return {p["name"]: p["label"] for p in study.heads[study.primary]["predictors"]}
 
 
-def boosted(study: Study, outcome: str, most: int) -> tuple[RiskPredictor, pd.DataFrame, pd.DataFrame]:
+def boosted(study: StudyArtefacts, outcome: str, most: int) -> tuple[RiskPredictor, pd.DataFrame, pd.DataFrame]:
     """The boosted trees of an outcome with some test cases and their features.
 
     Raises

@@ -23,7 +23,7 @@ from pipeline.prediction_record.followup import attach_follow_up
 from pipeline.prediction_record.reading import open_record
 from pipeline.prediction_record.store import Record
 from pipeline.prediction_record.told import told
-from pipeline.reporting.study import Study
+from pipeline.reporting.study import StudyArtefacts
 from pipeline.scoring import loaded_models
 from pipeline.working_up import as_records, loaded_finder
 
@@ -119,7 +119,7 @@ def screened(screener: Screener, cases: pd.DataFrame, store: Path) -> list[str]:
     return [receipt.prediction_id for receipt in receipts]
 
 
-def asked_again(study: Study, store: Path, most: int) -> pd.DataFrame:
+def asked_again(study: StudyArtefacts, store: Path, most: int) -> pd.DataFrame:
     """Virtual test cases whose outcome is known, screened into the copied store; of people, no case.
 
     Raises
@@ -140,7 +140,7 @@ def asked_again(study: Study, store: Path, most: int) -> pd.DataFrame:
     return cases
 
 
-def what_became(study: Study, cases: pd.DataFrame, store: Path) -> Markdown:
+def what_became(study: StudyArtefacts, cases: pd.DataFrame, store: Path) -> Markdown:
     """Attach the follow-up of recorded cases to their predictions, take it to MLflow, and say what that led to."""
     from pipeline.files import read_cases
     from pipeline.prediction_record.export import export_pending

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from IPython.display import Markdown
 
-from pipeline.reporting.study import Study
+from pipeline.reporting.study import StudyArtefacts
 
 VIRTUAL_NOTE = (
     "These are {cases:,} cases of the **virtual registry**: nobody is described, and no figure here is evidence about "
@@ -18,7 +18,7 @@ REAL_NOTE = (
 )
 
 
-def provenance_note(study: Study) -> Markdown:
+def provenance_note(study: StudyArtefacts) -> Markdown:
     """Whose cases these are, in a sentence."""
     note = VIRTUAL_NOTE if study.provenance == "virtual" else REAL_NOTE
     return Markdown("> " + note.format(cases=len(study.cases)))

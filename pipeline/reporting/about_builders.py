@@ -9,10 +9,10 @@ from pipeline import paths
 from pipeline.files import read_table
 from pipeline.reporting.builder_tables import ASKED, builder_facts, truth_figures
 from pipeline.reporting.fidelity_table import fidelity_section
-from pipeline.reporting.study import Content, Study
+from pipeline.reporting.study import Content, StudyArtefacts
 
 
-def builders(study: Study, folder: Path) -> Content:
+def builders(study: StudyArtefacts, folder: Path) -> Content:
     if "share_best_lesion" not in study.features.columns:
         return None
     picture = folder / "builders.png"
@@ -20,7 +20,7 @@ def builders(study: Study, folder: Path) -> Content:
     return {"picture": picture, "facts": builder_facts(study.features), "truth": truth(study, folder)}
 
 
-def truth(study: Study, folder: Path) -> Content:
+def truth(study: StudyArtefacts, folder: Path) -> Content:
     found = study.json(paths.BUILDERS)
     if found is None:
         return None
@@ -30,7 +30,7 @@ def truth(study: Study, folder: Path) -> Content:
     return {"picture": picture, **truth_figures(found)}
 
 
-def fidelity(study: Study, folder: Path) -> Content:
+def fidelity(study: StudyArtefacts, folder: Path) -> Content:
     found, table = study.json(paths.FIDELITY_SUMMARY), study.table(paths.FIDELITY)
     section = None if found is None or table is None else fidelity_section(found, table)
     return None if section is None else section | {"picture": study.picture(paths.FIDELITY_PICTURE)}

@@ -11,7 +11,7 @@ from models.cause_figures import METHOD_STYLES
 from models.splitting import TEST_SETS
 from pipeline import paths
 from pipeline.reporting.performance_tables import Cell, cell, reason_once
-from pipeline.reporting.study import Content, Study
+from pipeline.reporting.study import Content, StudyArtefacts
 from pipeline.reporting.words import percent, with_interval
 
 MEASURES = ("top_1", "top_2", "log_loss")
@@ -22,7 +22,7 @@ GROUPS = {"course": "The course alone", "scan": "The scan alone", "both": "Both"
 SERVED = "knowledge"
 
 
-def after_failure(study: Study, folder: Path) -> Content:
+def after_failure(study: StudyArtefacts, folder: Path) -> Content:
     found = study.json(paths.CAUSES)
     if found is None:
         return None
@@ -37,7 +37,7 @@ def after_failure(study: Study, folder: Path) -> Content:
     }
 
 
-def card_causes(study: Study) -> dict[str, Any] | None:
+def card_causes(study: StudyArtefacts) -> dict[str, Any] | None:
     """What the model card says of the ranking of causes; None where it was not judged at all."""
     found = study.json(paths.CAUSES)
     if found is None:

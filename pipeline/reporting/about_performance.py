@@ -23,17 +23,17 @@ from pipeline.reporting.performance_tables import (
     threshold_metrics,
     weighted_rows,
 )
-from pipeline.reporting.study import Content, Study
+from pipeline.reporting.study import Content, StudyArtefacts
 
 
-def performance(study: Study, folder: Path) -> Content:
+def performance(study: StudyArtefacts, folder: Path) -> Content:
     return {
         "outcomes": [outcome_performance(study, outcome, folder) for outcome in study.outcomes],
         "weighted_metrics": WEIGHTED_METRICS,
     }
 
 
-def outcome_performance(study: Study, outcome: str, folder: Path) -> dict[str, Any]:
+def outcome_performance(study: StudyArtefacts, outcome: str, folder: Path) -> dict[str, Any]:
     """Everything that the page says of how good the risks of one outcome are."""
     metrics, chosen = study.metrics[outcome], study.chosen[outcome]
     picture = folder / f"{outcome}.png"
@@ -67,7 +67,7 @@ def outcome_performance(study: Study, outcome: str, folder: Path) -> dict[str, A
     }
 
 
-def published(study: Study, outcome: str) -> Content:
+def published(study: StudyArtefacts, outcome: str) -> Content:
     """The published equations beside the chosen learner on the same cases; None where none applies to a case."""
     compared = (study.json(paths.SAME_CASES) or {}).get(outcome, {}).get(PUBLISHED)
     if compared is None:
@@ -90,7 +90,7 @@ def curve_of(kind: str, outcome: str) -> pd.DataFrame:
     return curves.iloc[order.argsort(kind="stable")].query("outcome == @outcome")
 
 
-def comparisons(study: Study, folder: Path) -> Content:
+def comparisons(study: StudyArtefacts, folder: Path) -> Content:
     found = study.json(paths.COMPARISONS)
     if not found:
         return None

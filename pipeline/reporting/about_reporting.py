@@ -9,7 +9,7 @@ from typing import Any
 from features.red_flags import red_flag_rules
 from pipeline import paths
 from pipeline.reporting.checklists import tally
-from pipeline.reporting.study import Content, Study
+from pipeline.reporting.study import Content, StudyArtefacts
 from pipeline.study import DEFAULT_STUDY
 
 SVG_NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
@@ -18,7 +18,7 @@ SEEDED = ("registry", "split", "appraise", "train", "validate", "evaluate", "bui
 """Stages of the default graph that draw."""
 
 
-def explanations(study: Study, folder: Path) -> Content:
+def explanations(study: StudyArtefacts, folder: Path) -> Content:
     found = [
         {
             "name": outcome,
@@ -48,7 +48,7 @@ def told_case(waterfall: Path) -> dict[str, Any]:
     }
 
 
-def limits(study: Study, folder: Path) -> Content:
+def limits(study: StudyArtefacts, folder: Path) -> Content:
     choices = study.params.cohort.outcomes
     return {
         "refits": study.params.train.refits,
@@ -58,11 +58,11 @@ def limits(study: Study, folder: Path) -> Content:
     }
 
 
-def checklists(study: Study, folder: Path) -> Content:
+def checklists(study: StudyArtefacts, folder: Path) -> Content:
     return {name: {"rows": table.to_dict("records"), "tally": tally(table)} for name, table in study.checklists.items()}
 
 
-def reproduce(study: Study, folder: Path) -> Content:
+def reproduce(study: StudyArtefacts, folder: Path) -> Content:
     is_default = study.params.study.name == DEFAULT_STUDY
     return {
         "of_study": "" if is_default else f" STUDY={study.params.study.name}",
@@ -76,7 +76,7 @@ def reproduce(study: Study, folder: Path) -> Content:
     }  # fmt: skip
 
 
-def seeds(study: Study) -> Mapping[str, int]:
+def seeds(study: StudyArtefacts) -> Mapping[str, int]:
     """The seed of each stage that draws; a registry that was not drawn has none."""
     stage_of = {"cause_evidence": "cause"}
     asked = [name for name in SEEDED if stage_of.get(name, name) not in study.params.study.not_asked]

@@ -11,11 +11,11 @@ from pipeline import paths
 from pipeline.reporting.flow_diagram import branches, flow_diagram
 from pipeline.reporting.missing import known_by_centre, missing_by_form, missing_by_predictor
 from pipeline.reporting.performance_tables import SETS, metric_cell
-from pipeline.reporting.study import Content, Study
+from pipeline.reporting.study import Content, StudyArtefacts
 from pipeline.reporting.table_one import NOTABLE, largest_differences, outcome_groups, table_one
 
 
-def summary(study: Study, folder: Path) -> Content:
+def summary(study: StudyArtefacts, folder: Path) -> Content:
     return {
         "cases": len(study.cases),
         "variables": len(load_dictionary().predictors),
@@ -37,7 +37,7 @@ def summary(study: Study, folder: Path) -> Content:
     }
 
 
-def about(study: Study, folder: Path) -> Content:
+def about(study: StudyArtefacts, folder: Path) -> Content:
     """What is predicted, by what, for whom."""
     return {
         "outcomes": [
@@ -61,20 +61,20 @@ def about(study: Study, folder: Path) -> Content:
     }
 
 
-def demographic_inputs(study: Study) -> list[str]:
+def demographic_inputs(study: StudyArtefacts) -> list[str]:
     """Labels of the demographic and social variables that a chosen model takes."""
     used = {p["name"]: p["label"] for head in study.heads.values() for p in head["predictors"]}
     return [used[name] for name in study.words.demographic if name in used]
 
 
-def flow_of(study: Study) -> str:
+def flow_of(study: StudyArtefacts) -> str:
     """The flow of cases, from those recorded to the sets, as SVG text."""
     y = study.labels[study.primary]
     found = branches(study.cases, study.sets, y, study.asked(study.primary), study.years)
     return flow_diagram(study.flow, found, study.primary, (study.words.centre, study.words.centres))
 
 
-def participants(study: Study, folder: Path) -> Content:
+def participants(study: StudyArtefacts, folder: Path) -> Content:
     y = study.labels[study.primary]
     sets = {name: study.sets == name for name in SETS if (study.sets == name).any()}
     pairs = [("development", name) for name in study.test_sets]
@@ -93,7 +93,7 @@ def participants(study: Study, folder: Path) -> Content:
     }
 
 
-def outcome_counts(study: Study, sets: list[str]) -> list[dict[str, Any]]:
+def outcome_counts(study: StudyArtefacts, sets: list[str]) -> list[dict[str, Any]]:
     """Each outcome: cases whose outcome is known and who had it, in each set; why it is not known in the others."""
     rows = []
     for outcome in study.outcomes:
@@ -109,7 +109,7 @@ def outcome_counts(study: Study, sets: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def missing(study: Study, folder: Path) -> Content:
+def missing(study: StudyArtefacts, folder: Path) -> Content:
     asked = study.asked(study.primary)
     y = study.labels.loc[asked, study.primary]
     groups = {
@@ -139,7 +139,7 @@ def missing(study: Study, folder: Path) -> Content:
     }
 
 
-def problems_found(study: Study) -> int | None:
+def problems_found(study: StudyArtefacts) -> int | None:
     """Kinds of problems that the check of the registry's file listed."""
     table = study.table(paths.PROBLEMS)
     return None if table is None else len(table)

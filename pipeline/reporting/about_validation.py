@@ -11,13 +11,13 @@ import pandas as pd
 from models.splitting import TEST_SETS
 from pipeline import paths
 from pipeline.reporting.performance_tables import cell, digits_of, favour, in_order, metric_cell, of_test_sets
-from pipeline.reporting.study import Content, Study
+from pipeline.reporting.study import Content, StudyArtefacts
 from pipeline.reporting.words import ABSENT, capital, count, number, percent, plain
 
 # ---- before any fit ----------------------------------------------------------------------------------
 
 
-def appraisal(study: Study, folder: Path) -> Content:
+def appraisal(study: StudyArtefacts, folder: Path) -> Content:
     """Sample size, which learners the cases carry, what the guards saw, and PROBAST's questions."""
     sizes, learners = study.table(paths.SAMPLE_SIZE), study.json(paths.LEARNERS)
     if sizes is None or learners is None:
@@ -122,7 +122,7 @@ CENTRE_METRICS = ("auroc", "calibration_intercept", "calibration_slope", "observ
 OPTIMISM_METRICS = ("auroc", "calibration_intercept", "calibration_slope", "brier_score", "ici", "e90")
 
 
-def validation(study: Study, folder: Path) -> Content:
+def validation(study: StudyArtefacts, folder: Path) -> Content:
     """Leaving one centre out with the whole recipe inside, and bootstrap optimism as a cross-check."""
     found = [outcome_validation(study, outcome) for outcome in study.outcomes]
     made = [one for one in found if one is not None]
@@ -143,7 +143,7 @@ def validation(study: Study, folder: Path) -> Content:
     }
 
 
-def outcome_validation(study: Study, outcome: str) -> dict[str, Any] | None:
+def outcome_validation(study: StudyArtefacts, outcome: str) -> dict[str, Any] | None:
     found = study.json(paths.internal_external(outcome))
     if found is None:
         return None
@@ -189,7 +189,7 @@ def heterogeneity_row(found: dict[str, Any], metric: str) -> dict[str, Any]:
     }
 
 
-def optimism_rows(study: Study, outcome: str) -> dict[str, Any] | None:
+def optimism_rows(study: StudyArtefacts, outcome: str) -> dict[str, Any] | None:
     """Apparent, optimism and corrected figures of the one learner for which the bootstrap is sound."""
     found = study.json(paths.optimism(outcome))
     if not found:
@@ -217,7 +217,7 @@ def optimism_rows(study: Study, outcome: str) -> dict[str, Any] | None:
 GROUP_METRICS = ("auroc", "observed_to_expected", "calibration_intercept", "calibration_slope", "brier_score")
 
 
-def subgroups(study: Study, folder: Path) -> Content:
+def subgroups(study: StudyArtefacts, folder: Path) -> Content:
     found, rates = study.json(paths.SUBGROUPS), study.table(paths.FLAG_RATES)
     if found is None:
         return None
@@ -290,7 +290,7 @@ BLANKED_METRICS = ("auroc", "calibration_slope", "observed_to_expected", "brier_
 BLANKED_DIFFERENCES = ("auroc", "brier_score")
 
 
-def completeness(study: Study, folder: Path) -> Content:
+def completeness(study: StudyArtefacts, folder: Path) -> Content:
     found = study.json(paths.COMPLETENESS)
     if not found:
         return None
@@ -330,7 +330,7 @@ def level_rows(level: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def stability(study: Study, folder: Path) -> Content:
+def stability(study: StudyArtefacts, folder: Path) -> Content:
     found = study.json(paths.STABILITY)
     if not found:
         return None

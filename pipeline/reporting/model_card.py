@@ -15,12 +15,12 @@ from pipeline.reporting.about_causes import card_causes
 from pipeline.reporting.about_study import demographic_inputs
 from pipeline.reporting.checklists import tally
 from pipeline.reporting.performance_tables import metric_cell, of_test_sets
-from pipeline.reporting.study import Study
+from pipeline.reporting.study import StudyArtefacts
 
 CARD_METRICS = ("prevalence", "auroc", "calibration_intercept", "calibration_slope", "scaled_brier_score")
 
 
-def model_card(study: Study) -> dict[str, Any]:
+def model_card(study: StudyArtefacts) -> dict[str, Any]:
     """Everything that the card prints, from the artefacts of the study."""
     steps = study.flow[study.flow["step"] == "criterion"]
     return {
@@ -46,7 +46,7 @@ def model_card(study: Study) -> dict[str, Any]:
     }
 
 
-def card_outcome(study: Study, outcome: str) -> dict[str, Any]:
+def card_outcome(study: StudyArtefacts, outcome: str) -> dict[str, Any]:
     head, chosen = study.heads[outcome], study.chosen[outcome]
     return {
         "name": outcome,
@@ -69,13 +69,13 @@ def card_outcome(study: Study, outcome: str) -> dict[str, Any]:
     }
 
 
-def benefit(study: Study, outcome: str, measured: dict[str, Any]) -> Any:
+def benefit(study: StudyArtefacts, outcome: str, measured: dict[str, Any]) -> Any:
     """Net benefit at the risk at which one would act, as the parameters have it."""
     threshold = study.params.evaluate.main_threshold.get(outcome)
     return None if threshold is None else metric_cell(measured, f"net_benefit_{round(100 * threshold)}")
 
 
-def strays(study: Study) -> list[dict[str, Any]] | None:
+def strays(study: StudyArtefacts) -> list[dict[str, Any]] | None:
     """By outcome: intervals of observed to expected over groups, those that exclude 1, and how many would by chance."""
     found = study.json(paths.SUBGROUPS)
     if found is None:

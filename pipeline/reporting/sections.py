@@ -16,7 +16,7 @@ from pipeline.reporting.about_performance import comparisons, performance
 from pipeline.reporting.about_reporting import checklists, explanations, limits, reproduce
 from pipeline.reporting.about_study import about, missing, participants, summary
 from pipeline.reporting.about_validation import appraisal, completeness, stability, subgroups, validation
-from pipeline.reporting.study import Content, Study
+from pipeline.reporting.study import Content, StudyArtefacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Section:
 
     key: str
     title: str
-    make: Callable[[Study, Path], Content]
+    make: Callable[[StudyArtefacts, Path], Content]
     absent: str = ""
     stage: str = ""
     """The stage that asks what it tells, where that has another name."""
@@ -41,7 +41,7 @@ class Made:
     absent: str
 
 
-def made_sections(study: Study, folder: Path) -> list[Made]:
+def made_sections(study: StudyArtefacts, folder: Path) -> list[Made]:
     """Every section, in order. Pictures that the report draws itself go to `folder`."""
     return [
         Made(
@@ -54,13 +54,13 @@ def made_sections(study: Study, folder: Path) -> list[Made]:
     ]
 
 
-def title_of(section: Section, study: Study) -> str:
+def title_of(section: Section, study: StudyArtefacts) -> str:
     """Its title; of what is left out in turn, by what that is."""
     is_clustered = section.key == "validation" and study.params.validate.clusters
     return "Cluster by cluster" if is_clustered else section.title
 
 
-def not_asked(section: Section, study: Study) -> str | None:
+def not_asked(section: Section, study: StudyArtefacts) -> str | None:
     """Why the study does not ask what the section tells; None where it does."""
     return study.params.study.not_asked.get(section.stage or section.key)
 

@@ -26,7 +26,7 @@ Content = dict[str, Any] | None
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyArtefacts:
     """The artefacts of one run under its parameters, read when they are asked for."""
 
     params: Params

@@ -55,7 +55,7 @@ SUMMARISED = ("top_1", "top_2", "log_loss")
 NOBODY = "no case of development, or none of the test sets, was worked up and has an adjudicated cause"
 
 
-class Study(NamedTuple):
+class Adjudicated(NamedTuple):
     """The worked-up cases of the registry whose main cause was adjudicated."""
 
     development: WorkedUp
@@ -90,7 +90,7 @@ class Answers(NamedTuple):
 
 
 def run(params: Params) -> None:
-    study, drawn = study_cases(params), drawn_cases(params)
+    study, drawn = adjudicated_cases(params), drawn_cases(params)
     learned = demonstration(study, params) if study.is_judged else {}
     answers = all_answers(study, drawn, learned, params.cause_evidence.seed)
     found = figures(study, drawn, learned, answers, params.cause_evidence.seed)
@@ -105,7 +105,7 @@ def run(params: Params) -> None:
 # ---- cases -------------------------------------------------------------------------------------------
 
 
-def study_cases(params: Params) -> Study:
+def adjudicated_cases(params: Params) -> Adjudicated:
     """Every worked-up case of the cohort with an adjudicated cause; what is no cause to be ranked is left out."""
     split = read_cases(paths.SPLIT)
     refuse_shared_patients(split)
@@ -121,7 +121,7 @@ def study_cases(params: Params) -> Study:
         return worked_up(cases[rows], right, (right[:, None] == np.arange(len(CAUSES))) * 1.0, patients, params)
 
     is_development, is_tested = sets == "development", np.isin(sets, TEST_SETS)
-    return Study(
+    return Adjudicated(
         development=worked(is_development),
         folds=split["fold"].to_numpy()[is_development & is_adjudicated],
         tested=worked(is_tested),
@@ -158,7 +158,7 @@ def with_truth(cases: pd.DataFrame, truth: pd.DataFrame, params: Params) -> Work
 # ---- answers -----------------------------------------------------------------------------------------
 
 
-def demonstration(study: Study, params: Params) -> dict[str, LearnedCause]:
+def demonstration(study: Adjudicated, params: Params) -> dict[str, LearnedCause]:
     """The learners of the first question on the adjudicated causes of the development cases."""
     recipe = Recipe(
         learners=[learner for learner in params.train.learners if learner not in NOT_LEARNERS],
@@ -181,7 +181,7 @@ def attainable(taught: WorkedUp, asked: Sequence[WorkedUp], seed: int) -> list[d
     return [{part: split[number] for part, split in apart.items()} for number in range(len(views))]
 
 
-def all_answers(study: Study, drawn: Drawn, learned: Mapping[str, LearnedCause], seed: int) -> Answers:
+def all_answers(study: Adjudicated, drawn: Drawn, learned: Mapping[str, LearnedCause], seed: int) -> Answers:
     """Every method on every case. What virtual cases taught is not asked of real ones, nor the other way round."""
     common = shares_of((study.development if study.is_judged else drawn.taught).right)
     virtual = [drawn.tested, drawn.first, drawn.second]
@@ -216,7 +216,7 @@ def answers_of(
 
 
 def figures(
-    study: Study, drawn: Drawn, learned: Mapping[str, LearnedCause], answers: Answers, seed: int
+    study: Adjudicated, drawn: Drawn, learned: Mapping[str, LearnedCause], answers: Answers, seed: int
 ) -> dict[str, Any]:
     """All that is found; of a registry that could not be judged, the reason."""
     return {
@@ -228,7 +228,7 @@ def figures(
 
 
 def study_figures(
-    study: Study, answers: Mapping[str, Answer], learned: Mapping[str, LearnedCause], seed: int
+    study: Adjudicated, answers: Mapping[str, Answer], learned: Mapping[str, LearnedCause], seed: int
 ) -> dict[str, Any]:
     """Every method on the test sets, against the adjudicated cause."""
     rows = {name: study.sets == name for name in TEST_SETS} | {BOTH_SETS: np.isin(study.sets, TEST_SETS)}
@@ -323,7 +323,7 @@ def as_plain(content: Any) -> Any:
 # ---- tables --------------------------------------------------------------------------------------------
 
 
-def confusions(study: Study, drawn: Drawn, answers: Answers) -> pd.DataFrame:
+def confusions(study: Adjudicated, drawn: Drawn, answers: Answers) -> pd.DataFrame:
     """Cases by right cause and cause named first, one row a cell that is not empty."""
     parts = []
     for name, worked, of in (("test_sets", study.tested, answers.study), ("drawn", drawn.tested, answers.drawn)):
@@ -334,7 +334,7 @@ def confusions(study: Study, drawn: Drawn, answers: Answers) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["of", "method", "right", "named", "cases"]]
 
 
-def predictions(study: Study, answers: Mapping[str, Answer]) -> pd.DataFrame:
+def predictions(study: Adjudicated, answers: Mapping[str, Answer]) -> pd.DataFrame:
     """What each method says of each test case: one row a case, method and cause; scores that are log-odds alone."""
     case = np.repeat(np.arange(len(study.sets)), len(CAUSES))
     names = np.array(CAUSES, dtype=object)

@@ -10,14 +10,14 @@ from pipeline.params import Params
 from pipeline.reporting.model_card import model_card
 from pipeline.reporting.page import rendered
 from pipeline.reporting.sections import made_sections
-from pipeline.reporting.study import Study
+from pipeline.reporting.study import StudyArtefacts
 
 
 def run(params: Params) -> None:
     folder = paths.REPORT.parent
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    study = Study(params)
+    study = StudyArtefacts(params)
     sections = made_sections(study, folder)
     titles = {section.key: section.title for section in sections if section.content is not None}
     page = rendered(

@@ -159,11 +159,11 @@ def test_every_method_ranks_every_cause_of_every_adjudicated_test_case(predictio
 
 
 @pytest.fixture
-def study(params, cases, split, tmp_path, monkeypatch) -> cause.Study:
+def study(params, cases, split, tmp_path, monkeypatch) -> cause.Adjudicated:
     monkeypatch.chdir(tmp_path)
     write_table(cases, paths.INGESTED_CASES)
     write_table(split, paths.SPLIT)
-    return cause.study_cases(params)
+    return cause.adjudicated_cases(params)
 
 
 def test_what_was_adjudicated_is_no_input_and_the_served_ranking_is_that_of_the_evidence(study, predictions):
