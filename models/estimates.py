@@ -11,6 +11,7 @@ are no weights, and weights matter up to a factor only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +64,11 @@ class Estimate(NamedTuple):
             "upper": _stored(self.upper),
         }
         return stored if self.reason is None else {**stored, "reason": self.reason}
+
+
+def as_stored(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float | str | None]]:
+    """Estimates by name for a file, each as its `as_json` says."""
+    return {name: estimate.as_json() for name, estimate in estimates.items()}
 
 
 class PairedDifference(NamedTuple):

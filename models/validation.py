@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from features.errors import OutcomeError
 from models.encoding import Floats
-from models.estimates import Estimate, not_estimable
+from models.estimates import Estimate, as_stored, not_estimable
 from models.fitted import sigmoid
 from models.meta_analysis import heterogeneity
 from models.metrics import (
@@ -155,7 +155,7 @@ def _of_learner(left_out: LeftOut, learner: str, thresholds: Sequence[float], se
     metrics = {centre: centre_metrics(left_out, learner, centre) for centre in centres}
     return {
         "centres": {centre: _of_centre(left_out, learner, centre, metrics[centre]) for centre in centres},
-        "pooled": _as_json(pooled_metrics(left_out, learner, thresholds=thresholds, seed=seed)),
+        "pooled": as_stored(pooled_metrics(left_out, learner, thresholds=thresholds, seed=seed)),
         "heterogeneity": {
             name: heterogeneity(name, {centre: metrics[centre][name] for centre in centres})
             for name in POOLED_OVER_CENTRES
@@ -171,7 +171,7 @@ def _of_centre(left_out: LeftOut, learner: str, centre: str, metrics: Mapping[st
         "cases": cases,
         "events": told_count(int(left_out.y[of_centre].sum()), cases),
         "chosen": learner if chosen and learner != RECIPE else chosen,
-        "metrics": _as_json(metrics),
+        "metrics": as_stored(metrics),
     }
 
 
@@ -196,7 +196,3 @@ def pooled_metrics(left_out: LeftOut, learner: str, *, thresholds: Sequence[floa
         seed=seed,
         weights=left_out.weights[predicted],
     )
-
-
-def _as_json(metrics: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: estimate.as_json() for name, estimate in metrics.items()}

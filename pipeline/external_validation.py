@@ -24,7 +24,7 @@ from features.completeness import WHOLE
 from features.errors import OutcomeError
 from models.bundle import Bundle
 from models.encoding import rounded
-from models.estimates import Estimate, effective_cases, not_estimable
+from models.estimates import Estimate, as_stored, effective_cases, not_estimable
 from models.external import SampleVerdict, case_mix, never_recorded, recorded_importance, risk_drift, sample_verdict
 from models.meta_analysis import heterogeneity
 from models.metrics import (
@@ -130,7 +130,7 @@ def evidence(site: SiteCases, model: LoadedModel, params: Params) -> dict[str, A
             "never_recorded": never_recorded(mix),
         },
         "completeness": completeness(recorded[known]),
-        "performance": _as_json(
+        "performance": as_stored(
             performance(y, risk, thresholds=thresholds, seed=params.evaluate.seed, weights=weights)
         ),
         "treat_all": {
@@ -237,7 +237,7 @@ def _group(variable: str, label: str, name: str, judged: Judged, threshold: floa
         "cases": len(judged.y),
         "known": known,
         "events": told_count(int((judged.y[judged.is_known] == 1).sum()), known),
-        "metrics": _as_json(group_performance(judged, threshold)),
+        "metrics": as_stored(group_performance(judged, threshold)),
     }
 
 
@@ -254,7 +254,7 @@ def centres(site: SiteCases, bundle: Bundle) -> dict[str, Any] | None:
             name: {
                 "cases": int((names == name).sum()),
                 "events": told_count(int(judged.y[names == name].sum()), int((names == name).sum())),
-                "metrics": _as_json(metrics),
+                "metrics": as_stored(metrics),
             }
             for name, metrics in measured.items()
         },
@@ -338,10 +338,6 @@ def _flat_groups(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             for row in rows
         ]
     )
-
-
-def _as_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: value.as_json() for name, value in estimates.items()}
 
 
 def _estimate(stored: Mapping[str, Any]) -> Estimate:

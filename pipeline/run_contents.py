@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.estimates import as_stored
 from models.metrics import Estimate
 from pipeline import paths
 from pipeline.files import read_json
@@ -62,7 +63,7 @@ def run_metrics(outcome: str, chosen: str, vs_champion: Mapping[str, Estimate]) 
     if paths.internal_external(outcome).exists():
         recipe = read_json(paths.internal_external(outcome))["recipe"]
         found |= flat(recipe["pooled"], "internal_external") | flat(recipe["heterogeneity"], "heterogeneity")
-    return found | flat(_told_once({name: value.as_json() for name, value in vs_champion.items()}), "vs_champion")
+    return found | flat(_told_once(as_stored(vs_champion)), "vs_champion")
 
 
 def flat(figures: Mapping[str, Mapping[str, Any]], group: str) -> dict[str, float]:

@@ -23,7 +23,7 @@ from features.errors import FileFormatError
 from models.bundle import read_head, write_bundle
 from models.comparison import paired_differences
 from models.encoding import Floats
-from models.estimates import NORMAL_QUANTILE, Estimate
+from models.estimates import NORMAL_QUANTILE, as_stored
 from models.fitted import Recalibration, sigmoid
 from models.metrics import calibration_slope, case_log_loss, log_loss, net_benefit_name, paired_difference, performance
 from models.promotion import FIRST, Decision, Rule, decision
@@ -154,8 +154,8 @@ def figures(asked: Asked, judged: Floats) -> dict[str, Any]:
         cases.y, judged, before, thresholds=thresholds, patients=cases.patients, weights=cases.weights
     )
     return {
-        **{name: _as_json(found) for name, found in measured.items()},
-        "differences": _as_json(differences),
+        **{name: as_stored(found) for name, found in measured.items()},
+        "differences": as_stored(differences),
     }
 
 
@@ -177,10 +177,6 @@ def moved(asked: Asked, lines: tuple[Recalibration, ...]) -> list[dict[str, floa
         for before, after, low, high in rows
         if np.isfinite([low, high]).all()
     ]
-
-
-def _as_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: value.as_json() for name, value in estimates.items()}
 
 
 # ---- the store ---------------------------------------------------------------------------------------
@@ -319,7 +315,7 @@ def decision_on(made: Made, current: Any | None, promote: Promote) -> tuple[Deci
         calibration_slope(cases.y, made.out_of_fold, cases.weights),
         rule,
     )
-    return decided, _as_json(differences)
+    return decided, as_stored(differences)
 
 
 def champion_risks(made: Made, current: Any) -> Floats:

@@ -18,6 +18,7 @@ from features.builders import BuilderParams, build_features
 from features.completeness import Level, completeness_of, levels, never_recorded
 from models.comparison import paired_differences
 from models.encoding import Floats
+from models.estimates import as_stored
 from models.metrics import (
     Estimate,
     auroc,
@@ -109,8 +110,8 @@ def level_figures(
                 "cases": int(rows.sum()),
                 "events": told_count(int(y[rows].sum()), int(rows.sum())),
                 "as_recorded": int((recorded[rows] == level.name).sum()),
-                "metrics": {name: value.as_json() for name, value in metrics.items()},
-                "difference": {} if risk is risks[0] else {name: differences[name].as_json() for name in kept},
+                "metrics": as_stored(metrics),
+                "difference": {} if risk is risks[0] else as_stored({name: differences[name] for name in kept}),
             }
         told.append(figures)
     return told

@@ -19,8 +19,8 @@ from features.outcomes import failed_by_event, is_defined
 from features.predictors import candidate_predictors, predictor_frame
 from models.censoring import label_weights
 from models.comparison import brier_difference, paired_differences
+from models.estimates import as_stored
 from models.metrics import (
-    Estimate,
     Floats,
     auroc,
     brier_score,
@@ -204,7 +204,7 @@ def comparisons(tested: pd.DataFrame, chosen: str, thresholds: Sequence[float]) 
                 weights=about["weight"][both],
             )
             told = enough_cases(differences, int((about["weight"][both] > 0).sum()))
-            found[test_set][other] = {"cases": int(both.sum()), "differences": _as_json(told)}
+            found[test_set][other] = {"cases": int(both.sum()), "differences": as_stored(told)}
     return found
 
 
@@ -249,11 +249,11 @@ def _beside(part: pd.DataFrame, comparator: pd.DataFrame, thresholds: Sequence[f
         measured["brier_difference"] = brier_difference(
             y, risk, comparator["risk"], patients=part["patient_id"], weights=weights
         )
-    return _as_json(enough_cases(measured, int((weights > 0).sum())))
+    return as_stored(enough_cases(measured, int((weights > 0).sum())))
 
 
 def _prevalence(y: pd.Series, weights: Floats) -> dict[str, Any]:
-    return _as_json(enough_cases({"prevalence": prevalence(y, weights)}, int((weights > 0).sum())))["prevalence"]
+    return as_stored(enough_cases({"prevalence": prevalence(y, weights)}, int((weights > 0).sum())))["prevalence"]
 
 
 # ---- what weights and withholding change -------------------------------------------------------------
@@ -291,7 +291,7 @@ def _weighted_metrics(part: pd.DataFrame, weights: Floats, params: Params) -> di
 
 def _performance(part: pd.DataFrame, weights: Floats, params: Params) -> dict[str, Any]:
     thresholds, seed = params.evaluate.thresholds, params.evaluate.seed
-    return _as_json(performance(part["y_true"], part["risk"], thresholds=thresholds, seed=seed, weights=weights))
+    return as_stored(performance(part["y_true"], part["risk"], thresholds=thresholds, seed=seed, weights=weights))
 
 
 def response_weights(outcome: str, cohort: Cohort, test_set: str, params: Params) -> tuple[pd.Series, dict[str, Any]]:
@@ -337,7 +337,3 @@ def withheld(outcome: str, cohort: Cohort) -> dict[str, Any]:
         told = _prevalence(known, np.ones(len(known)))
         found[name] = {"cases": int(members.sum()), "known": len(known), "prevalence": told}
     return found
-
-
-def _as_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: value.as_json() for name, value in estimates.items()}

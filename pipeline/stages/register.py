@@ -21,6 +21,7 @@ import pandas as pd
 from features.errors import TrackingError
 from models.bundle import bundle_sha256, read_head
 from models.comparison import paired_differences
+from models.estimates import as_stored
 from models.fitted import sigmoid
 from models.metrics import (
     Estimate,
@@ -241,7 +242,7 @@ def figures(
         "patients": len(np.unique(cases.patients)),
         "challenger": _own_figures(cases, ours, rule.threshold),
         "champion": _own_figures(cases, theirs, rule.threshold),
-        "differences": {name: value.as_json() for name, value in differences.items()},
+        "differences": as_stored(differences),
         "log_loss_standard_error": log_loss.standard_error,
         "internal_external_calibration_slope": None if slope is None else slope.as_json(),
     }
@@ -253,7 +254,7 @@ def _own_figures(cases: Development, risk: Floats, threshold: float) -> dict[str
         "brier_score": brier_score(cases.y, risk, weights=cases.weights),
         net_benefit_name(threshold): net_benefit(cases.y, risk, threshold, weights=cases.weights),
     }
-    return {name: value.as_json() for name, value in found.items()}
+    return as_stored(found)
 
 
 def champion_risks(outcome: str, current: Any, y: Floats, scratch: Path) -> tuple[Floats, str]:

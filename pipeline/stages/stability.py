@@ -6,11 +6,10 @@ Over the refits that each bundle ships with. The pictures hold some cases by ris
 from __future__ import annotations
 
 import shutil
-from typing import Any
 
 from features.outcomes import outcome_label
 from models.drawing import save
-from models.metrics import Estimate
+from models.estimates import as_stored
 from models.stability import (
     Instability,
     calibration_curves,
@@ -48,9 +47,9 @@ def run(params: Params) -> None:
             test_sets[test_set] = {
                 "cases": int(rows.sum()),
                 "known": int((weights[rows] > 0).sum()),
-                "risk": _as_json(risk_instability(found)),
-                "flags": {f"{at:g}": _as_json(flag_instability(found, at)) for at in params.evaluate.thresholds},
-                "performance": _as_json(performance_instability(found, y[rows], weights[rows])),
+                "risk": as_stored(risk_instability(found)),
+                "flags": {f"{at:g}": as_stored(flag_instability(found, at)) for at in params.evaluate.thresholds},
+                "performance": as_stored(performance_instability(found, y[rows], weights[rows])),
             }
         told[outcome] = {
             "learner": bundle.learner,
@@ -61,7 +60,3 @@ def run(params: Params) -> None:
         title = f"{outcome}, {bundle.learner}, {len(bundle.refits)} refits: {outcome_label(outcome)}"
         save(stability_panels(cases, curves, threshold, title), paths.stability_picture(outcome))
     write_json(told, paths.STABILITY)
-
-
-def _as_json(estimates: dict[str, Estimate]) -> dict[str, Any]:
-    return {name: value.as_json() for name, value in estimates.items()}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from features.outcomes import outcome_label
 from models.drawing import save
+from models.estimates import as_stored
 from models.fitted import sigmoid
 from models.metrics import Estimate, net_benefit_name, told_count
 from models.subgroup_figure import subgroup_forest
@@ -134,7 +135,7 @@ def told(outcome: str, threshold: float, rows: list[dict[str, Any]]) -> dict[str
 
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "metrics": {name: value.as_json() for name, value in row["metrics"].items()}}
+    return {**row, "metrics": as_stored(row["metrics"])}
 
 
 SHARES = ("flagged_share", "sensitivity", "specificity")
