@@ -40,18 +40,29 @@ def draw_pictures(found: Mapping[str, Any], cells: pd.DataFrame) -> None:
 
 def draw_confusion(cells: pd.DataFrame, whose: str) -> None:
     """Of the test sets where they were judged, else of the cases drawn apart."""
-    of = "test_sets" if (cells["of"] == "test_sets").any() else "drawn"
-    own = cells[(cells["of"] == of) & (cells["method"] == "knowledge")]
-    labels = {cause.name: cause.label for cause in causes()}
-    rows = [name for name in (*labels, POOLED) if name in set(own["right"])]
-    # Every right cause has its column, so that what was never named shows as never named.
-    columns = [name for name in labels if name in set(own["named"]) | set(rows)]
-    counts = own.pivot_table(index="right", columns="named", values="cases", aggfunc="sum", fill_value=0)
-    counts = counts.reindex(index=rows, columns=columns, fill_value=0).astype(int)
-    right, kind = ("adjudicated cause", "of the test sets") if of == "test_sets" else ("true cause", "drawn apart")
+    counts, labels = cause_confusion(cells)
+    right, kind = ("adjudicated cause", "of the test sets") if _are_judged(cells) else ("true cause", "drawn apart")
     title = f"Which cause is taken for which: {counts.to_numpy().sum():,} cases {kind} ({whose})"
     figure = confusion_heat(counts, labels, title, f"{right} (cases)", "cause that knowledge ranks first")
     save(figure, paths.cause_picture("confusion"))
+
+
+def cause_confusion(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Cases by right cause and cause named first, of the test sets where they were judged, and the causes' labels.
+
+    Every right cause has its column, so that what was never named shows as never named.
+    """
+    of = "test_sets" if _are_judged(cells) else "drawn"
+    own = cells[(cells["of"] == of) & (cells["method"] == "knowledge")]
+    labels = {cause.name: cause.label for cause in causes()}
+    rows = [name for name in (*labels, POOLED) if name in set(own["right"])]
+    columns = [name for name in labels if name in set(own["named"]) | set(rows)]
+    counts = own.pivot_table(index="right", columns="named", values="cases", aggfunc="sum", fill_value=0)
+    return counts.reindex(index=rows, columns=columns, fill_value=0).astype(int), labels
+
+
+def _are_judged(cells: pd.DataFrame) -> bool:
+    return bool((cells["of"] == "test_sets").any())
 
 
 def draw_recurrence(told: Mapping[str, Any]) -> None:

@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from features.cause_tables import causes
 from features.dictionary import load_dictionary
 from features.predictors import predictor_frame
-from models.cause_judgement import POOLED
 from models.estimates import Estimate
 from models.fitted import sigmoid
 from models.predictor import Explained, RiskPredictor
@@ -146,17 +144,6 @@ def _judged_causes() -> dict[str, dict[str, Any]]:
         return shown
     of_tests = {**registry, "accuracy": registry["accuracy"]["both"]}
     return {f"Held-out centres and year:\n{registry['cases']['both']:,} adjudicated cases": of_tests} | shown
-
-
-def cause_confusion(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Cases by right cause and cause named first, of the test sets where they were judged, and the causes' labels."""
-    of = "test_sets" if (cells["of"] == "test_sets").any() else "drawn"
-    own = cells[(cells["of"] == of) & (cells["method"] == "knowledge")]
-    labels = {cause.name: cause.label for cause in causes()}
-    rows = [name for name in (*labels, POOLED) if name in set(own["right"])]
-    columns = [name for name in labels if name in set(own["named"]) | set(rows)]
-    counts = own.pivot_table(index="right", columns="named", values="cases", aggfunc="sum", fill_value=0)
-    return counts.reindex(index=rows, columns=columns, fill_value=0).astype(int), labels
 
 
 def with_units(names: Iterable[str], labels: Mapping[str, str]) -> tuple[str, ...]:
