@@ -21,6 +21,7 @@ from pipeline.reporting import builder_tables
 from pipeline.stages import builders
 from pipeline.virtual.decisions import draw_decisions
 from pipeline.virtual.parameters import RegistryParams
+from tests.stored_figures import figures
 
 TINY = {"seed": 900, "cases": 700, "twin_pairs": 250, "attainable_cases": 500}
 DRAWN = RegistryParams(seed=61, cases=400, centres=3, first_year=2018, years=2, discordance_effect=1.0)
@@ -52,15 +53,6 @@ def written(params, tmp_path_factory) -> dict[str, bytes]:
 def found(written) -> dict:
     text = written[str(paths.BUILDERS)].decode()
     return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
-
-
-def figures(content: object, where: str = "") -> dict[str, dict]:
-    """Every figure of the file by its place in it."""
-    if not isinstance(content, dict):
-        return {}
-    if "estimate" in content:
-        return {where: content}
-    return {k: v for key, part in content.items() for k, v in figures(part, f"{where}/{key}").items()}
 
 
 def judged_blank(params: Params, blanked: str) -> builders.Judged:

@@ -22,6 +22,7 @@ from pipeline.reporting import about_causes
 from pipeline.reporting.page import environment
 from pipeline.stages import cause
 from pipeline.virtual.workup_cases import workup_cases
+from tests.stored_figures import figures
 
 TINY = {"seed": 900, "cases": 150, "twin_pairs": 120, "attainable_cases": 150}
 DATES = ("index_date", "operation_date", "workup_date")
@@ -86,15 +87,6 @@ def unadjudicated(params, cases, split, tmp_path_factory) -> dict[str, bytes]:
     """What is written where nobody adjudicated a cause."""
     blank = cases.assign(adjudicated_cause=pd.Series(None, index=cases.index, dtype=object))
     return files_of_a_run(params, blank, split, tmp_path_factory.mktemp("unadjudicated"))
-
-
-def figures(content: object, where: str = "") -> dict[str, dict]:
-    """Every figure of the file by its place in it."""
-    if not isinstance(content, dict):
-        return {}
-    if "estimate" in content:
-        return {where: content}
-    return {k: v for key, part in content.items() for k, v in figures(part, f"{where}/{key}").items()}
 
 
 # ---- what it writes ----------------------------------------------------------------------------------
