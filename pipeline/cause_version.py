@@ -116,7 +116,5 @@ def _promote(
         },
     )
     client.set_registered_model_alias(name, tracking.CHAMPION, version)
-    client.set_model_version_tag(name, version, "challenge", verdict)
-    tracking.tag_with_line(client, name, version, line)
-    client.log_artifact(run_id, str(paths.promotions()), "ledger")
+    tracking.tag_with_line(client, line, verdict)
     print(f"register: {tracking.CAUSE} is version {version} ({LEARNER}); {verdict}")

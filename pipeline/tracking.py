@@ -181,10 +181,16 @@ def ledger_witnesses(client: MlflowClient) -> list[Witness]:
     ]
 
 
-def tag_with_line(client: MlflowClient, name: str, version: str, line: Mapping[str, Any]) -> None:
-    """Let a version say by which line of the ledger it was decided; `ledger_witnesses` reads it."""
-    client.set_model_version_tag(name, version, LEDGER_LINE, str(line["line"]))
-    client.set_model_version_tag(name, version, LEDGER_DIGEST, line["digest"])
+def tag_with_line(client: MlflowClient, line: Mapping[str, Any], verdict: str) -> None:
+    """Let a version say what was decided of it and by which line, and let its run keep a copy of the ledger.
+
+    `ledger_witnesses` reads which line it was.
+    """
+    name, its = model_name(line["outcome"]), line["challenger"]
+    client.set_model_version_tag(name, its["version"], "challenge", verdict)
+    client.set_model_version_tag(name, its["version"], LEDGER_LINE, str(line["line"]))
+    client.set_model_version_tag(name, its["version"], LEDGER_DIGEST, line["digest"])
+    client.log_artifact(its["run_id"], str(paths.promotions()), "ledger")
 
 
 def bundle_of(version_uri: str, into: Path) -> Path:

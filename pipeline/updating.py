@@ -224,9 +224,7 @@ def registered(client: tracking.Client, made: Made, folder: Path, promote: Promo
     client.set_registered_model_alias(name, tracking.UPDATED, version)
     if decided.is_promoted:
         client.set_registered_model_alias(name, tracking.CHAMPION, version)
-    client.set_model_version_tag(name, version, "challenge", decided.verdict)
-    tracking.tag_with_line(client, name, version, line)
-    client.log_artifact(run_id, str(paths.promotions()), "ledger")
+    tracking.tag_with_line(client, line, decided.verdict)
     return f"Registered as {name} version {version}, alias {tracking.UPDATED}; {decided.verdict}."
 
 

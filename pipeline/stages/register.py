@@ -129,9 +129,7 @@ def decide(
     line = ledger.append(paths.promotions(), entry)
     if decided.is_promoted:
         client.set_registered_model_alias(name, tracking.CHAMPION, version)
-    client.set_model_version_tag(name, version, "challenge", decided.verdict)
-    tracking.tag_with_line(client, name, version, line)
-    client.log_artifact(run_id, str(paths.promotions()), "ledger")
+    tracking.tag_with_line(client, line, decided.verdict)
     print(f"register: {outcome} is version {version} ({challenger.learner}); {decided.verdict}")
 
 
