@@ -21,7 +21,7 @@ from pipeline.service.answering import answered
 from pipeline.service.body import PLAIN, json_of, json_response
 from pipeline.service.openapi import BODY, LOOK
 from pipeline.service.past import answer_in, entries_of
-from pipeline.service.problems import BAD_FHIR, NOT_FOUND, UNFIT, ProblemError
+from pipeline.service.problems import BAD_FHIR, ERASED, NOT_FOUND, UNFIT, ProblemError
 
 Json = dict[str, Any]
 KINDS = (FHIR_MEDIA_TYPE, PLAIN)
@@ -91,12 +91,18 @@ def _add_past(app: FastAPI) -> None:
         "/fhir/Provenance",
         tags=["fhir"],
         summary="The Provenance of a RiskAssessment",
-        responses=_gives("A Bundle of one", *LOOK),
+        response_class=Response,
+        responses=_gives("A Bundle of it, or of nothing", 401, 429, 503),
     )
     async def origins(request: Request, target: str = "") -> Response:
-        prediction_id = target.removeprefix("RiskAssessment/")
-        found = provenance(answer_in(await _recorded(request, prediction_id)))
-        return fhir_response(_bundle(request, "searchset", [found]))
+        prediction_id = target.removeprefix(f"{_base(request)}/").removeprefix("RiskAssessment/")
+        try:
+            found = [provenance(answer_in(await _recorded(request, prediction_id)))]
+        except ProblemError as problem:
+            if problem.kind not in (NOT_FOUND, ERASED):
+                raise
+            found = []  # a search that finds nothing is no mistake in FHIR
+        return fhir_response(_bundle(request, "searchset", found))
 
 
 def _add_forms(app: FastAPI) -> None:
@@ -158,7 +164,8 @@ def _bundle(request: Request, kind: str, resources: Sequence[Mapping[str, Any]])
         for one in resources
     ]
     total = {"total": len(entries)} if kind == "searchset" else {}
-    return {"resourceType": "Bundle", "type": kind, **total, "entry": entries}
+    bundle = {"resourceType": "Bundle", "type": kind, **total}
+    return {**bundle, "entry": entries} if entries else bundle
 
 
 def _base(request: Request) -> str:

@@ -78,22 +78,28 @@ def test_a_past_answer_is_the_same_resource_with_a_pseudonym(service, made):
     assert {**past, "subject": given["RiskAssessment"]["subject"]} == given["RiskAssessment"]
     assert case_of(past["contained"][1:]).record["odi"] == 44.0
     assert service("GET", f"/fhir/Provenance/{prediction_id}").json() == given["Provenance"]
-    found = service("GET", f"/fhir/Provenance?target=RiskAssessment/{prediction_id}").json()
-    assert [entry["resource"] for entry in found["entry"]] == [given["Provenance"]]
+    for target in (f"RiskAssessment/{prediction_id}", f"{service.address}/fhir/RiskAssessment/{prediction_id}"):
+        found = service("GET", "/fhir/Provenance", params={"target": target}).json()
+        assert [entry["resource"] for entry in found["entry"]] == [given["Provenance"]]
     assert service("GET", f"/predictions/{prediction_id}").json()["prediction_id"] == prediction_id
     outcome = service("POST", "/outcomes", json={"case_id": "plan", "odi_12m": 10})  # the id of the order is the case
     assert outcome.json()["attached"] == 1
 
 
 def test_what_is_no_risk_assessment_or_was_erased_says_so(running, made):
+    """By its address; a search finds nothing, which is no mistake in FHIR."""
     with running() as one:
         client = one.client
         prediction_id = resources(ask(client, made.bundle(*made.chart())))["RiskAssessment"]["id"]
         workup = client.work_up(made.records("workups")[0]).json()["prediction_id"]
         one.open_record.erase([prediction_id], "on request")
-        said = [client("GET", f"/fhir/RiskAssessment/{name}") for name in (prediction_id, workup, "nobody")]
+        names = (prediction_id, workup, "nobody")
+        said = [client("GET", f"/fhir/RiskAssessment/{name}") for name in names]
+        found = [client("GET", "/fhir/Provenance", params={"target": f"RiskAssessment/{name}"}) for name in names]
     assert [response.status_code for response in said] == [410, 404, 404]
     assert [response.json()["issue"][0]["code"] for response in said] == ["deleted", "not-found", "not-found"]
+    nothing = {"resourceType": "Bundle", "type": "searchset", "total": 0}
+    assert [(response.status_code, response.json()) for response in found] == [(200, nothing)] * 3
 
 
 def test_a_red_flag_is_answered_without_a_risk(answering, made):
