@@ -5,9 +5,11 @@ import json
 import re
 
 import pytest
+from click.testing import CliRunner
 from fhir.resources.R4B import get_fhir_model_class
 
 from features.errors import KnowledgeError
+from pipeline.cli import cli
 from pipeline.fhir import tables
 from pipeline.fhir.capability import capability_statement, screen_operation
 from pipeline.fhir.operation_outcome import operation_outcome
@@ -81,6 +83,12 @@ def test_another_program_reads_every_resource_that_is_written_and_writes_the_sam
     for resource in written:
         again = get_fhir_model_class(resource["resourceType"]).model_validate(copy.deepcopy(resource)).model_dump_json()
         assert json.loads(again) == json.loads(json.dumps(resource).replace("+00:00", "Z"))
+
+
+def test_the_command_writes_every_form_to_a_file(tmp_path):
+    CliRunner().invoke(cli, ["fhir", "questionnaires", "--out", str(tmp_path / "forms")], catch_exceptions=False)
+    found = {path.name: json.loads(path.read_text()) for path in (tmp_path / "forms").iterdir()}
+    assert found == {f"Questionnaire-{form['id']}.json": form for form in questionnaires()}
 
 
 def test_what_is_contained_is_referred_to_and_what_is_referred_to_is_contained(written):

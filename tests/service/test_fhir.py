@@ -7,7 +7,9 @@ import random
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pipeline.cli import cli
 from pipeline.fhir.located import located
 from pipeline.fhir.reading import case_of
 from pipeline.fhir.responses import responses
@@ -63,10 +65,10 @@ def test_a_chart_is_answered_and_what_was_not_used_is_listed(answering, made):
 
 def test_the_case_of_the_documentation_is_answered_as_it_says(answering):
     page = Path("docs/how_to/fhir.md").read_text()
-    case = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    case = json.loads(page.partition("<<'END'\n")[2].partition("END\n")[0])
     (issue,) = resources(ask(answering, case))["OperationOutcome"]["issue"]
     assert issue["expression"] == ["Bundle.entry[4].resource"]
-    assert issue["details"]["text"] in page.replace("\n", " ")
+    assert issue["details"]["text"] in page
 
 
 def test_a_past_answer_is_the_same_resource_with_a_pseudonym(service, made):
@@ -81,6 +83,8 @@ def test_a_past_answer_is_the_same_resource_with_a_pseudonym(service, made):
     for target in (f"RiskAssessment/{prediction_id}", f"{service.address}/fhir/RiskAssessment/{prediction_id}"):
         found = service("GET", "/fhir/Provenance", params={"target": target}).json()
         assert [entry["resource"] for entry in found["entry"]] == [given["Provenance"]]
+    told = CliRunner().invoke(cli, ["fhir", "show", prediction_id, "--store", str(service.record)]).output
+    assert [entry["resource"] for entry in json.loads(told)["entry"]] == [past, given["Provenance"]]
     assert service("GET", f"/predictions/{prediction_id}").json()["prediction_id"] == prediction_id
     outcome = service("POST", "/outcomes", json={"case_id": "plan", "odi_12m": 10})  # the id of the order is the case
     assert outcome.json()["attached"] == 1
