@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from pathlib import Path
 
 import mlflow
@@ -19,9 +20,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from playwright.sync_api import sync_playwright
 from scipy.special import logit
 
 from features.dictionary import load_dictionary
+from pipeline.fhir.commands import case_bundle
 from pipeline.stage import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -260,28 +263,134 @@ def records(cases) -> pd.DataFrame:
     return frame.astype({name: "float64" if is_number[name] else object for name in frame.columns})
 
 
-def test_the_model_works_outside_the_repository(project, records, scored, tmp_path):
-    """In a new process, in another folder, without the project on the path: its own code is loaded."""
-    sent, answer = tmp_path / "cases.parquet", tmp_path / "answer.parquet"
-    records.to_parquet(sent)
+@pytest.fixture(scope="module")
+def by_mlflow(project, records, tmp_path_factory) -> pd.DataFrame:
+    """What `mlflow.pyfunc` answers in a new process, in another folder, without the project on the path."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    records.to_parquet(folder / "cases.parquet")
     program = (
         "import sys, mlflow, pandas as pd\n"
-        "sys.path[:] = [p for p in sys.path if p != sys.argv[4]]\n"
+        "sys.path[:] = [p for p in sys.path if p != sys.argv[2]]\n"
         "mlflow.set_tracking_uri(sys.argv[1]); mlflow.set_registry_uri(sys.argv[1])\n"
         "model = mlflow.pyfunc.load_model('models:/backcast-failure_12m@champion')\n"
         "assert model.metadata.signature is not None\n"
-        "model.predict(pd.read_parquet(sys.argv[2])).to_parquet(sys.argv[3])\n"
+        "model.predict(pd.read_parquet('cases.parquet')).to_parquet('answer.parquet')\n"
         "import features, models\n"
         "print(features.__file__, models.__file__)\n"
     )
-    store = f"sqlite:///{project / 'mlflow.db'}"
-    done = run(sys.executable, "-P", "-c", program, store, str(sent), str(answer), str(ROOT), cwd=tmp_path)
-    assert str(ROOT) not in done.stdout
-    loaded = pd.read_parquet(answer)
+    done = run(sys.executable, "-P", "-c", program, f"sqlite:///{project / 'mlflow.db'}", str(ROOT), cwd=folder)
+    assert str(ROOT) not in done.stdout, "the code that was loaded is not the model's own"
+    return pd.read_parquet(folder / "answer.parquet")
+
+
+def test_the_model_works_outside_the_repository(by_mlflow, scored):
     ours = scored.query("outcome == 'failure_12m'").reset_index(drop=True)
-    np.testing.assert_allclose(loaded["risk"], ours["risk"], rtol=0, atol=1e-9)
-    for column in ("risk_lower", "risk_upper", "base_log_odds"):
-        np.testing.assert_allclose(loaded[column], ours[column], rtol=0, atol=1e-9)
+    for column in ("risk", "risk_lower", "risk_upper", "base_log_odds"):
+        np.testing.assert_allclose(by_mlflow[column], ours[column], rtol=0, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def service(project):
+    """`backcast serve` of the champion of failure."""
+    chosen = json.loads((project / "data/train/failure_12m/choice.json").read_text())["chosen"]
+    bundle = f"data/train/failure_12m/{chosen}"
+    with (project / "doors.log").open("w") as log:
+        process = subprocess.Popen(
+            ["backcast", "serve", "--model", bundle, "--port", "0", "--store", "doors.db", "--no-export"],
+            cwd=project, stderr=log,
+        )  # fmt: skip
+    try:
+        found = None
+        while found is None:
+            assert process.poll() is None, (project / "doors.log").read_text()[-3000:]
+            time.sleep(0.05)
+            found = re.search(r'"event": "listening", "address": "([^"]+)"', (project / "doors.log").read_text())
+        yield found[1]
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def post(address: str, body: dict) -> dict:
+    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read())
+
+
+def risk_by_rest(service: str, record: dict) -> float:
+    return post(f"{service}/screen", record)["outcomes"][0]["risk"]
+
+
+def risk_by_fhir(service: str, record: dict) -> float:
+    answer = post(f"{service}/fhir/$screen", case_bundle(record))
+    return answer["entry"][0]["resource"]["prediction"][0]["probabilityDecimal"] / 100
+
+
+def risk_by_cds_hooks(service: str, record: dict) -> float:
+    """The card says whole percents; the answer behind it says all."""
+    of = {"subject": {"reference": "Patient/p1"}}
+    code = {"coding": [{"system": "http://www.ama-assn.org/go/cpt", "code": "63047"}]}
+    order = {"resourceType": "ServiceRequest", "status": "draft", "intent": "order", "code": code, **of}
+    orders = {"resourceType": "Bundle", "entry": [{"resource": order}]}
+    answers = [{"resource": {**one["resource"], **of}} for one in case_bundle(record)["entry"]]
+    card = post(
+        f"{service}/cds-services/backcast-order-sign",
+        {
+            "hook": "order-sign",
+            "hookInstance": str(uuid.uuid4()),
+            "context": {"userId": "u", "patientId": "p1", "draftOrders": orders},
+            "prefetch": {
+                "patient": {"resourceType": "Patient", "id": "p1"},
+                "answers": {"resourceType": "Bundle", "type": "searchset", "entry": answers},
+            },
+        },
+    )["cards"][0]
+    with urllib.request.urlopen(f"{service}/predictions/{card['uuid']}", timeout=60) as answer:
+        return json.loads(answer.read())["outcomes"][0]["risk"]
+
+
+ON_THE_PAGE = """async (records) => {
+  const { fillForm, readRecord } = await import("/static/record.js");
+  const { ask } = await import("/static/service.js");
+  const form = document.getElementById("record");
+  const risks = [];
+  for (const record of records) {
+    fillForm(form, record);
+    risks.push((await ask(readRecord(form))).outcomes[0].risk);
+  }
+  return risks;
+}"""
+
+
+def risks_on_the_page(service: str, records: list[dict]) -> list[float]:
+    """The page's own form, filled in, read and sent by the page's own program in a browser."""
+    named = (os.environ.get("BACKCAST_BROWSER"), *map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    chromium = next(filter(None, named), None)
+    if chromium is None and os.environ.get("BACKCAST_REQUIRE_BROWSER") != "1":
+        pytest.skip("There is no Chromium: on Debian `apt install chromium`. The other doors agree.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(service)
+        return page.evaluate(ON_THE_PAGE, records)
+
+
+def test_a_case_has_the_same_risk_through_every_door(service, records, scored, by_mlflow):
+    """Page, REST, CDS Hooks, FHIR, a scored batch and MLflow: twenty cases, one model."""
+    batch = scored.query("outcome == 'failure_12m'").reset_index(drop=True)
+    chosen = batch.index[batch["red_flags"] == ""][:20]
+    asked = [{k: v for k, v in as_json(records)[place].items() if v is not None} for place in chosen]
+    found = {
+        "batch": batch.loc[chosen, "risk"],
+        "MLflow": by_mlflow.loc[chosen, "risk"].astype(float),
+        "CDS Hooks": [risk_by_cds_hooks(service, record) for record in asked],
+        "FHIR": [risk_by_fhir(service, record) for record in asked],
+    }
+    expected = [risk_by_rest(service, record) for record in asked]
+    assert len(set(expected)) == 20
+    for door, risks in found.items():
+        np.testing.assert_allclose(risks, expected, rtol=0, atol=1e-12, err_msg=door)
+    np.testing.assert_allclose(risks_on_the_page(service, asked), expected, rtol=0, atol=1e-12)
 
 
 @pytest.fixture(scope="module")
