@@ -5,8 +5,7 @@ It imports neither shap nor scikit-learn: a prediction is arithmetic on stored n
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.builders import BuilderParams, build_features
-from features.dictionary import load_dictionary
 from features.predictors import predictor_frame
 from features.record import refuse_problems, value_problems, wrong_columns
 from features.red_flags import red_flag_names
@@ -188,28 +186,3 @@ class RiskPredictor:
         else:
             margins = np.stack([refit.log_odds(predictors) for refit in self.bundle.refits])
         return np.std(self.bundle.recalibrated_refits(margins), axis=0, ddof=1)
-
-
-def input_keys(cases: pd.DataFrame, model_sha256: str, names: Sequence[str] | None = None) -> pd.Series:
-    """A key for each prediction: hash of the model and the canonical input; the same input, the same key.
-
-    Keys of the record (who, where, when) do not enter, so the key names no one. The input is what a prediction
-    may use, or the columns that are named.
-    """
-    if names is None:
-        names = [v.name for v in load_dictionary().predictors if v.name in cases.columns]
-    canonical = pd.DataFrame(
-        {name: cases[name].map(lambda value: "" if pd.isna(value) else _canonical(value)) for name in names}
-    )
-    rows = canonical.to_numpy(dtype=object)
-    keys = [
-        hashlib.sha256(
-            "\n".join([model_sha256, *(f"{n}={v}" for n, v in zip(names, row, strict=True) if v != "")]).encode()
-        ).hexdigest()
-        for row in rows
-    ]
-    return pd.Series(keys, index=cases.index, name="prediction_key", dtype=object)
-
-
-def _canonical(value: object) -> str:
-    return f"{float(value):.12g}" if isinstance(value, int | float | np.number) else str(value)

@@ -417,7 +417,7 @@ def site_fingerprint(keys: Sequence[str], y: Floats, weights: Floats) -> str:
     Parameters
     ----------
     keys : (n,) str
-        `models.predictor.input_keys` of the cases.
+        `models.input_keys.input_keys` of the cases.
     """
     lines = sorted(f"{key}={outcome:g}={weight:.10g}" for key, outcome, weight in zip(keys, y, weights, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -23,7 +23,8 @@ from models.bundle import code_sha256, read_head
 from models.case_picture import case_figure
 from models.cause_model import HEAD_KEYS as CAUSE_KEYS
 from models.cause_model import JUDGING_MODULES, is_cause_model
-from models.predictor import Explained, RiskPredictor, input_keys
+from models.input_keys import keys_by_model
+from models.predictor import Explained, RiskPredictor
 from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
 from pipeline import tracking
@@ -125,12 +126,13 @@ def explained_in_slices(model: LoadedModel, cases: pd.DataFrame, features: pd.Da
     )
 
 
-def batch_table(keys: pd.Series, explained: Explained, outcome: str) -> pd.DataFrame:
+def batch_table(keys: list[str], explained: Explained, outcome: str) -> pd.DataFrame:
     """The rows of one outcome in the table of a batch: risk, contributions and features of each case."""
     index = explained.risks.index
-    front = pd.DataFrame({"case_id": index, "outcome": outcome}, index=index)
+    keyed = pd.Series(keys, index=index, dtype=object)
+    front = pd.DataFrame({"case_id": index, "outcome": outcome, "prediction_key": keyed}, index=index)
     contributions = explained.contributions.add_prefix("contribution_")
-    return pd.concat([front, keys, explained.risks, contributions, explained.features], axis=1).reset_index(drop=True)
+    return pd.concat([front, explained.risks, contributions, explained.features], axis=1).reset_index(drop=True)
 
 
 def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Reading]) -> str:
@@ -157,14 +159,14 @@ def _scored(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> pd.DataFrame:
     """The table of all cases under all models; features are built once for models that build them alike."""
     tables = []
     features: dict[str, pd.DataFrame] = {}
-    for model in models:
+    keys = keys_by_model(cases, [model.predictor.sha256 for model in models])
+    for model, own_keys in zip(models, keys, strict=True):
         params = model.predictor.builder_params
         known = str(params)
         if known not in features:
             features[known] = build_features(cases, params)
         explained = explained_in_slices(model, cases, features[known])
-        keys = input_keys(cases, model.predictor.sha256)
-        tables.append(batch_table(keys, explained, model.predictor.bundle.outcome))
+        tables.append(batch_table(own_keys, explained, model.predictor.bundle.outcome))
     return _joined(tables)
 
 

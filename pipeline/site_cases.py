@@ -25,7 +25,8 @@ from models.cause_model import is_cause_model
 from models.censoring import label_weights
 from models.encoding import Columns, Floats, is_missing
 from models.estimates import MINIMUM_PER_CLASS
-from models.predictor import RiskPredictor, input_keys
+from models.input_keys import input_keys
+from models.predictor import RiskPredictor
 from models.updating import site_fingerprint
 from pipeline import tracking
 from pipeline.intake import Reading, fit_cases

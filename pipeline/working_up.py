@@ -18,7 +18,7 @@ from features.causes import CauseEvidence, flag_names_at_followup
 from features.errors import CaseNotFoundError, TrackingError
 from features.followup import FollowUp
 from models.cause_model import CauseModel
-from models.predictor import input_keys
+from models.input_keys import input_keys
 from models.workup import IS_NOT, CauseFinder
 from pipeline import tracking
 from pipeline.files import put_table, refuse_out, write_text, written_whole

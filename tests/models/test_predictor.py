@@ -7,7 +7,7 @@ from scipy.special import logit
 
 from features.errors import ColumnsError, TimingError, ValuesError
 from models.bundle import write_bundle
-from models.predictor import RiskPredictor, input_keys
+from models.predictor import RiskPredictor
 from models.story import caution_lines, red_flag_line, risk_lines
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_planned_cases
@@ -113,17 +113,6 @@ def test_a_model_of_a_registry_does_not_call_itself_virtual(learned, planned, tm
     predictor = RiskPredictor.load(tmp_path / "bundle")
     assert predictor.cautions == []
     assert "virtual" not in "\n".join(caution_lines(predictor, predictor.predict(planned).risks.iloc[0]))
-
-
-def test_equal_inputs_have_equal_keys_and_the_key_names_no_one(planned):
-    renamed = planned.assign(patient_id="P9", centre_id="K9")
-    assert input_keys(planned, "m").tolist() == input_keys(renamed, "m").tolist()
-    assert input_keys(planned, "m").nunique() == len(planned)
-    assert not set(input_keys(planned, "m")) & set(input_keys(planned, "another model"))
-
-
-def test_the_order_of_columns_does_not_change_a_key(planned):
-    assert input_keys(planned[planned.columns[::-1]], "m").tolist() == input_keys(planned, "m").tolist()
 
 
 def test_the_story_says_risk_interval_base_rate_and_what_moved_it(logistic, planned):
