@@ -61,11 +61,10 @@ function cause(one, most, isOpen) {
 /** The strongest findings for and against, in one line. */
 function brief(one) {
   const first = (findings, count) => findings.slice(0, count).map((finding) => finding.label);
-  const parts = [
+  return [
     one.for.length ? h("span", {}, h("b", {}, "For: "), `${first(one.for, 3).join("; ")}. `) : h("span", {}, "Nothing found speaks for it. "),
     one.against.length ? h("span", {}, h("b", {}, "Against: "), `${first(one.against, 2).join("; ")}.`) : null,
   ];
-  return parts;
 }
 
 function evidence(one, most) {

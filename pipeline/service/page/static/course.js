@@ -1,7 +1,8 @@
 // The line of the pain since the operation: a shape that is picked, two points that are dragged, or one stroke.
 
 import { announce, s } from "./dom.js";
-import { fieldOf, setValue, valueOf } from "./record.js";
+import { asNumber, fieldOf, setValue, valueOf } from "./record.js";
+import { capital } from "./words.js";
 
 const HEIGHT = 270;
 const EDGE = { left: 44, right: 20, top: 22, bottom: 42 };
@@ -20,7 +21,7 @@ const WORTH_READING = 0.3; // of the width that a stroke must cover to be read a
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 /** Whole months between two days as the dictionary writes them; null where one is missing, or they run backwards. */
-export function monthsBetween(first, last) {
+function monthsBetween(first, last) {
   const days = (Date.parse(last) - Date.parse(first)) / 86_400_000;
   return Number.isFinite(days) && days >= 0 ? days / DAYS_A_MONTH : null;
 }
@@ -34,7 +35,7 @@ export function monthsBetween(first, last) {
  * @param span months that are drawn
  * @param now per cent of the pain before that is felt now
  */
-export function corners({ relief, interval, tempo, span, now }) {
+function corners({ relief, interval, tempo, span, now }) {
   const settled = SETTLES * span;
   const low = 100 - relief;
   if (tempo === "never_better") return [[0, 100], [settled, low], [span, now ?? low]];
@@ -55,7 +56,7 @@ function pathThrough(points, tempo, x, y) {
 }
 
 /** What a stroke says: relief in per cent, months free of pain, tempo; null where it says nothing. */
-export function readStroke(stroke, span) {
+function readStroke(stroke, span) {
   const line = stroke.filter(([month]) => month >= 0).sort((a, b) => a[0] - b[0]);
   if (line.length < 3) return null;
   const low = Math.min(...line.map(([, pain]) => pain));
@@ -78,7 +79,7 @@ export function courseWords({ relief, interval, tempo }) {
   const free = months ? `free of pain for ${months}` : "";
   const back = { sudden: "then it came back within days", gradual: "then it came back slowly" }[tempo] ?? "";
   const words = [first, free, back].filter(Boolean).join(", ");
-  return words ? `${words.charAt(0).toUpperCase()}${words.slice(1)}.` : "";
+  return words ? `${capital(words)}.` : "";
 }
 
 /** Axes and line on a plot of that size; returns how months and pain are placed on it. */
@@ -141,14 +142,14 @@ export function connectCourse(form, changed) {
   let held = null; // the point that is being dragged
 
   const numberIn = (name) => {
-    const text = valueOf(field[name]).replace(",", ".");
-    return text !== "" && Number.isFinite(Number(text)) ? Number(text) : null;
+    const number = asNumber(valueOf(field[name]));
+    return Number.isNaN(number) ? null : number;
   };
   const textAt = (name) => valueOf(fieldOf(form, name));
 
   /** The pain felt now, in per cent of that before: the stronger of back and leg, as at both times; null where not known. */
   function painNow() {
-    const [before, now] = [["nrs_back", "nrs_leg"], ["followup_nrs_back", "followup_nrs_leg"]].map((names) => Math.max(...names.map((name) => (textAt(name) === "" ? NaN : Number(textAt(name).replace(",", "."))))));
+    const [before, now] = [["nrs_back", "nrs_leg"], ["followup_nrs_back", "followup_nrs_leg"]].map((names) => Math.max(...names.map((name) => asNumber(textAt(name)))));
     return before > 0 && now >= 0 ? Math.min(TOP - 2, (100 * now) / before) : null;
   }
 

@@ -222,5 +222,5 @@ export function connectForm({ form, prefix, keptAs, extra, progress, ask }) {
   for (const [field, words] of mistakesIn(form)) showMistake(field, words);
   refresh();
   if (Object.keys(before).length) save();
-  return { read, clear, refresh, save, showCase, showExample, showProblems };
+  return { read, clear, refresh, showCase, showExample, showProblems };
 }

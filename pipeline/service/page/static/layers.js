@@ -9,7 +9,7 @@ const COLUMNS = { intended: 92, noted: 74, seen: 27 }; // from the axis of the s
 const SIDES = { left: -1, right: 1 };
 
 /** The marks of one account at a level: [layer, side] for each side, and whether it is fused there. */
-export function siteMarks(layer, [x, y], sides, isFused) {
+function siteMarks(layer, [x, y], sides, isFused) {
   const column = COLUMNS[layer];
   const marks = [];
   for (const side of sides) {

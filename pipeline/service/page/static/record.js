@@ -26,7 +26,8 @@ export function setValue(field, value) {
   else control.value = text;
 }
 
-function asNumber(text) {
+/** What is typed as a number, with a point or a comma; NaN for what is none. */
+export function asNumber(text) {
   return DECIMAL.test(text) ? Number(text.replace(",", ".")) : NaN;
 }
 
@@ -100,14 +101,13 @@ export const labelOf = (field) => {
   return control?.getAttribute("aria-label") ?? field.querySelector(".label")?.firstChild.textContent.trim() ?? field.dataset.field;
 };
 
-/** What is entered in a field as people read it, with its unit. */
-export function wordsOf(field) {
-  const select = field.querySelector("select");
-  if (select) return select.selectedOptions[0].textContent;
-  const radio = field.querySelector("input[type=radio]:checked");
-  if (radio) return radio.closest("label").textContent.trim();
+/** A value of a field as people read it, with its unit: what is entered there, or another. */
+export function wordsOf(field, value = valueOf(field)) {
+  const choice = [...field.querySelectorAll("option, input[type=radio]")].find((one) => one.value === String(value));
+  if (choice) return (choice.closest("label") ?? choice).textContent.trim();
+  if (field.querySelector("[type=checkbox]")) return Number(value) ? "yes" : "no";
   const unit = field.querySelector(".unit")?.firstChild.textContent.trim();
-  return valueOf(field) === "1" && field.querySelector("[type=checkbox]") ? "yes" : [valueOf(field), unit].filter(Boolean).join(" ");
+  return [String(value), unit].filter(Boolean).join(" ");
 }
 
 // Unfinished work is kept in this browser alone, as it was typed, until it is cleared.

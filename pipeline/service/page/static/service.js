@@ -1,5 +1,7 @@
 // Talking to the service. What goes wrong comes back as a list of mistakes, each at its field where it has one.
 
+import { capital } from "./words.js";
+
 let token = ""; // in this tab alone, and gone when it is reloaded
 
 export function useToken(entered) {
@@ -51,8 +53,7 @@ function titleOf(response, problem) {
 
 /** At its field a mistake need not say which field it is. */
 function withoutName(words, name) {
-  const rest = words.startsWith(name) ? words.slice(name.length) : words;
-  return rest.charAt(0).toUpperCase() + rest.slice(1);
+  return capital(words.startsWith(name) ? words.slice(name.length) : words);
 }
 
 function mistakesOf(problem) {

@@ -3,7 +3,7 @@
 import { connectCourse } from "./course.js";
 import { announce, h } from "./dom.js";
 import { connectLayers } from "./layers.js";
-import { asSent, fieldOf, fieldsIn, goTo, labelOf, setValue, valueOf } from "./record.js";
+import { asSent, fieldOf, fieldsIn, goTo, labelOf, setValue, valueOf, wordsOf } from "./record.js";
 
 /**
  * What `connectForm` asks of the work-up.
@@ -60,16 +60,8 @@ export function workupExtra(form, readBefore, formBefore) {
 
   function fillList() {
     list.querySelector("dl").replaceChildren(
-      ...sectionsOf(carried).flatMap(([title, fields]) => [h("dt", {}, title), h("dd", {}, h("ul", {}, ...fields.map((field) => h("li", {}, `${labelOf(field)}: `, h("b", {}, choiceOf(field, carried[field.dataset.field]))))))]),
+      ...sectionsOf(carried).flatMap(([title, fields]) => [h("dt", {}, title), h("dd", {}, h("ul", {}, ...fields.map((field) => h("li", {}, `${labelOf(field)}: `, h("b", {}, wordsOf(field, carried[field.dataset.field]))))))]),
     );
-  }
-
-  /** A value in the words of its choice, whatever stands in the field now. */
-  function choiceOf(field, value) {
-    const option = [...field.querySelectorAll("option, input[type=radio]")].find((one) => one.value === String(value));
-    if (option) return (option.closest("label") ?? option).textContent.trim();
-    const unit = field.querySelector(".unit")?.firstChild.textContent.trim();
-    return field.querySelector("[type=checkbox]") ? "yes" : [String(value), unit].filter(Boolean).join(" ");
   }
 
   over.addEventListener("click", () => {
