@@ -143,7 +143,8 @@ def test_only_one_writes_and_the_other_is_told_who(record, path):
 
 
 def test_threads_share_commits_and_lose_nothing(record, path, answered):
-    acknowledged = []
+    acknowledged, statements = [], []
+    record._connection.set_trace_callback(statements.append)
 
     def clerk(number: int) -> None:
         for turn in range(25):
@@ -155,8 +156,15 @@ def test_threads_share_commits_and_lose_nothing(record, path, answered):
     for thread in threads:
         thread.join()
     assert sorted(receipt.sequence for receipt in acknowledged) == list(range(1, 201))
+    assert 0 < statements.count("COMMIT") < 200
     with open_record(path) as reader:
         assert reader.verdict([receipt.sha256 for receipt in acknowledged]).holds
+
+
+def test_a_commit_waits_until_the_disk_has_it(record):
+    """What that is good for shows only when the power is cut; that SQLite is told so shows here."""
+    (waits,) = record._connection.execute("PRAGMA synchronous").fetchone()
+    assert waits == 2, "FULL"
 
 
 def test_closing_writes_what_was_submitted_and_takes_no_more(path, answered):

@@ -14,24 +14,25 @@ CASE = {"age_years": 47, "odi": 48}
 TOKEN = "a-token-that-is-long-enough-for-a-clinic"
 
 
+OPEN = {"/health", "/ready", "/problems", "/dictionary", "/fhir/metadata"}
+"""Addresses of the OpenAPI page that are the same for everybody."""
+NOT_ON_THE_PAGE = [("GET", "//screen"), ("GET", "/cds-services"), ("POST", "/cds-services/backcast-order-sign")]
+
+
 def test_without_the_token_nothing_of_a_patient_is_answered(running):
     with running(token=TOKEN) as inside:
         client = inside.client
-        answer = client.screen(CASE, headers={"Authorization": f"Bearer {TOKEN}"}).json()
+        prediction_id = client.screen(CASE, headers={"Authorization": f"Bearer {TOKEN}"}).json()["prediction_id"]
+        paths = client("GET", "/openapi.json").json()["paths"]
+        asked = [(method.upper(), path) for path in paths.keys() - OPEN for method in paths[path]]
+        assert len(asked) > 12
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}, {"Authorization": "Bearer "}):
-            for method, path in [
-                ("POST", "/screen"),
-                ("POST", "/screen/batch"),
-                ("POST", "/outcomes"),
-                ("GET", f"/predictions/{answer['prediction_id']}"),
-                ("GET", f"/predictions/{answer['prediction_id']}/figure.svg"),
-                ("GET", "/models"),
-                ("GET", "//screen"),
-            ]:
-                response = client(method, path, json=CASE, headers=headers)
-                assert response.status_code == 401
+            for method, path in [*asked, *NOT_ON_THE_PAGE]:
+                address = path.replace("{prediction_id}", prediction_id).replace("{form}", "pain-drawing")
+                response = client(method, address, json=CASE, headers=headers)
+                assert response.status_code == 401, path
                 assert response.headers["WWW-Authenticate"] == "Bearer"
-        assert client("GET", "/health").status_code == 200
+        assert {client("GET", path).status_code for path in OPEN} == {200}
         assert client.recorded() == 1
 
 
@@ -67,14 +68,18 @@ def test_a_token_comes_from_a_file_that_others_cannot_read_or_from_the_environme
         read_token(file)
     for weak in ("short", "with a space in it, but long enough", ""):
         monkeypatch.setenv("BACKCAST_TOKEN", weak)
-        if weak:
-            with pytest.raises(ServiceError, match="at least 24"):
-                read_token(None)
+        with pytest.raises(ServiceError, match="at least 24"):
+            read_token(None)
 
 
-def test_half_a_certificate_is_refused(tmp_path):
-    with pytest.raises(ServiceError, match="belong together"):
-        refuse_open_door(Door(host="127.0.0.1", port=1, certfile=tmp_path / "cert.pem"))
+def test_half_a_certificate_and_one_that_is_not_there_are_refused(tmp_path):
+    half, other = tmp_path / "half.pem", tmp_path / "other.pem"
+    half.touch()
+    for only in ({"certfile": half}, {"keyfile": half}):
+        with pytest.raises(ServiceError, match="belong together"):
+            refuse_open_door(Door(host="127.0.0.1", port=1, **only))
+    with pytest.raises(ServiceError, match=r"^\S+/other.pem does not exist"):
+        refuse_open_door(Door(host="127.0.0.1", port=1, certfile=half, keyfile=other))
 
 
 def test_under_the_name_of_another_site_nothing_is_answered(running):
@@ -109,6 +114,7 @@ def test_every_answer_has_its_id_and_the_headers_that_keep_a_browser_safe(servic
     given = service.screen(CASE, headers={"X-Request-ID": "theirs-1"})
     assert given.headers["X-Request-ID"] == "theirs-1"
     for response in (service("GET", "/"), given, service("GET", "/nothing"), service.screen({"odi": 101})):
+        assert response.headers["X-Request-ID"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Cache-Control"] == "no-store"
         assert "default-src 'none'" in response.headers["Content-Security-Policy"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ import requests
 from pipeline.prediction_record.reading import open_record
 
 CASE = {"age_years": 47, "odi": 48, "smoking": 2, "slr_left": 1, "pain_lateral_leg_left": 8}
+BODY = json.dumps(CASE).encode()
 
 
 class Clerk(threading.Thread):
@@ -57,6 +60,15 @@ def asked_until(client, end, *, clerks: int = 4, seconds: float, least: int = 0)
     return [prediction_id for clerk in asking for prediction_id in clerk.received]
 
 
+def half_asked(client) -> socket.socket:
+    """A connection on which a case was sent, but for the last byte of it."""
+    address = client.address.removeprefix("http://").rsplit(":", 1)
+    connection = socket.create_connection((address[0], int(address[1])), timeout=30)
+    head = f"POST /screen HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}"
+    connection.sendall(head.encode() + b"\r\n\r\n" + BODY[:-1])
+    return connection
+
+
 def check(path: Path, received: list[str]) -> None:
     with open_record(path) as reader:
         verdict = reader.verdict()
@@ -73,7 +85,10 @@ def test_killed_nothing_that_was_received_is_missing_and_told_to_stop_it_ends_in
     assert len(received) >= 60
     check(started.record, received)
     again = served("--no-export")  # the lock of the dead is no lock
-    received += asked_until(again.client, again.process.terminate, clerks=2, seconds=0.3)
+    with half_asked(again.client) as begun:
+        received += asked_until(again.client, again.process.terminate, clerks=2, seconds=0.3)
+        begun.sendall(BODY[-1:])
+        assert begun.recv(100).startswith(b"HTTP/1.1 200")
     assert again.process.wait(timeout=20) == 0
     assert again.lines()[-1]["event"] == "stopped"
     assert not again.record.with_name(again.record.name + "-wal").exists()
