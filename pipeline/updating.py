@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import numpy as np
+from scipy.special import logit
 
 from features.dictionary import load_dictionary
 from features.errors import FileFormatError
@@ -165,7 +166,7 @@ TOLD = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 def moved(asked: Asked, lines: tuple[Recalibration, ...]) -> list[dict[str, float]]:
     """What becomes of a risk, with the interval of the update alone: what the site's cases leave open."""
-    log_odds = np.log(np.array(TOLD) / (1 - np.array(TOLD)))
+    log_odds = logit(np.array(TOLD))
     new = asked.update.line(log_odds)
     spread = (
         np.std([line(log_odds) for line in lines], axis=0, ddof=1) if len(lines) > 1 else np.full(len(TOLD), np.nan)
