@@ -14,17 +14,8 @@ import pandas as pd
 
 from features.axes import LEVELS, SIDES
 from features.dictionary import Variable, load_dictionary
+from features.red_flags import AFTER, BEFORE, red_flag_rules
 
-RED_FLAGS = (
-    "has_sphincter_disturbance",
-    "has_saddle_numbness",
-    "has_progressive_weakness",
-    "has_fever_or_infection_signs",
-    "has_unexplained_weight_loss",
-    "has_recent_major_trauma",
-    "has_upper_motor_neurone_signs",
-    "has_wound_problem",
-)
 ANYBODY = {
     "operation_date": "2022-03-01",
     "workup_date": "2024-03-01",
@@ -150,7 +141,7 @@ def invented_followups(n: int, seed: int) -> pd.DataFrame:
     is_random = np.arange(n) < n_random
     blank = np.where(is_random, rng.uniform(0, 1, n), rng.choice([0.9, 0.99, 1.0], n))
     table[rng.random(table.shape) < blank[:, None]] = None
-    flags = [places[f"followup_{name}"] for name in RED_FLAGS]
+    flags = [places[name] for name in flags_at_followup()]
     table[:, flags] = np.where(rng.random((n, 1)) < 0.15, table[:, flags], rng.choice([None, 0.0], (n, len(flags))))
     for row in np.flatnonzero(~is_random):
         for name, value in _picture(rng).items():
@@ -162,6 +153,16 @@ def invented_followups(n: int, seed: int) -> pd.DataFrame:
         for place, name in enumerate(names)
     }
     return pd.DataFrame(columns, index=[f"I{i}" for i in range(n)])
+
+
+def flags_at_followup() -> list[str]:
+    """What the follow-up asks of which a yes raises a red flag without another yes."""
+    dictionary = load_dictionary()
+    yes_no = {variable.name for variable in dictionary.variables if variable.type == "yes_no"}
+    rows = [conditions for table in (BEFORE, AFTER) for _, conditions in red_flag_rules(table)]
+    asked = [[condition.name for condition in conditions if condition.name in yes_no] for conditions in rows]
+    alone = [f"followup_{names[0].removeprefix('followup_')}" for names in asked if len(names) == 1]
+    return [name for name in dict.fromkeys(alone) if name in dictionary]
 
 
 def _picture(rng: np.random.Generator) -> dict[str, Any]:
