@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.dictionary import Known
+from features.errors import CaseNotFoundError
 from features.record import (
     Problem,
     date_problems,
@@ -61,6 +62,22 @@ def fit_cases(
     cases, problems = checked_records(path, how, moment, today=today, required=required)
     refuse_problems(str(path), problems)
     return cases.set_index("case_id")
+
+
+def fit_case(path: Path, case_id: str, moment: Known, **reading: Unpack[Reading]) -> pd.DataFrame:
+    """The one of those cases that has this id, as a frame of one row.
+
+    Raises
+    ------
+    BackcastError
+        With every problem of the file.
+    CaseNotFoundError
+        If the file has no such case.
+    """
+    cases = fit_cases(path, moment, **reading)
+    if case_id not in cases.index:
+        raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
+    return cases.loc[[case_id]]
 
 
 def checked_records(

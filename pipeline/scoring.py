@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from features.builders import BuilderParams, Sources, build_features, sources_of_pain
-from features.errors import BundleError, CaseNotFoundError, TrackingError
+from features.errors import BundleError, TrackingError
 from features.findings import Findings
 from features.outcomes import outcome_names
 from features.red_flags import red_flag_names
@@ -29,7 +29,7 @@ from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
 from pipeline import tracking
 from pipeline.files import put_table, refuse_out, write_text, written_whole
-from pipeline.intake import Reading, fit_cases
+from pipeline.intake import Reading, fit_case, fit_cases
 from pipeline.sources.records import input_sha256
 
 NO_CHAMPION = "No model is registered as champion. Make them with `make repro`, or name --model."
@@ -201,10 +201,7 @@ def explain_case(path: Path, case_id: str, out: Path, names: Sequence[str], **re
     CaseNotFoundError
         If the file has no such case.
     """
-    cases = fit_cases(path, "preoperative", **reading)
-    if case_id not in cases.index:
-        raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
-    one = cases.loc[[case_id]]
+    one = fit_case(path, case_id, "preoperative", **reading)
     flags = red_flag_names(one).iloc[0]
     if flags:  # before any model is loaded: what is urgent must not wait for one
         return [red_flag_line(flags)]

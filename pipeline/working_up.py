@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from features.axes import CAUSES
 from features.causes import CauseEvidence, flag_names_at_followup
-from features.errors import CaseNotFoundError, TrackingError
+from features.errors import TrackingError
 from features.followup import FollowUp
 from models.cause_model import CauseModel
 from models.input_keys import input_keys
 from models.workup import IS_NOT, CauseFinder
 from pipeline import tracking
 from pipeline.files import put_table, refuse_out, write_text, written_whole
-from pipeline.intake import Reading, fit_cases
+from pipeline.intake import Reading, fit_case, fit_cases
 from pipeline.models_to_serve import REGISTERED
 from pipeline.prediction_record.store import kept_inputs
 from pipeline.scoring import SLICE, bundle_folder, file_name
@@ -147,11 +147,9 @@ def told_case(path: Path, case_id: str, model: str | None, **reading: Unpack[Rea
     CaseNotFoundError
         If the file has no such case.
     """
-    cases = fit_cases(path, "follow_up", **reading)
-    if case_id not in cases.index:
-        raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
+    case = fit_case(path, case_id, "follow_up", **reading)
     with loaded_finder(model) as finder:
-        answer = finder.answers(as_records(cases.loc[[case_id]]))[0]
+        answer = finder.answers(as_records(case))[0]
     return [*answer["story"], *(f"Caution: {one['text']}" for one in answer["cautions"]), IS_NOT]
 
 
