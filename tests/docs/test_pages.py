@@ -112,3 +112,9 @@ def test_every_link_leads_to_a_file(root, pages):
 def test_the_drawing_names_every_stage(root):
     drawing = (root / "docs/images/architecture.svg").read_text(encoding="utf-8")
     assert [stage for stage in STAGES if f">{stage}</text>" not in drawing] == []
+
+
+def test_the_folder_of_what_was_made_says_what_each_folder_holds(root):
+    told = re.findall(r"^\| `(\w+)/` \|", (root / "data/README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    written = re.findall(r"^ +- data/(\w+)/?", (root / "dvc.yaml").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert set(written) - set(told) == set()
