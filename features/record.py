@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -204,21 +205,27 @@ def typed_cases(text: pd.DataFrame, first_row: int = 2) -> tuple[pd.DataFrame, l
     Parameters
     ----------
     text : DataFrame of str
-        As read from a file; missing is missing. Columns that the dictionary lacks are left out.
+        As read from a file; missing is missing. Columns that the dictionary lacks are left out. A column of numbers
+        may hold them as float64, where its source does.
     first_row : int
         Line of the file on which the first case stands.
     """
     dictionary = load_dictionary()
     problems: list[Problem] = []
     columns = {}
-    for name in dict.fromkeys(text.columns):
-        if name in dictionary and list(text.columns).count(name) == 1:
-            columns[name], found = _typed(text[name].str.strip(), dictionary[name], first_row)
+    for name, times in Counter(text.columns).items():
+        if name in dictionary and times == 1:
+            columns[name], found = _typed(text[name], dictionary[name], first_row)
             problems += found
     return pd.DataFrame(columns, index=text.index), problems
 
 
 def _typed(text: pd.Series, variable: Variable, first_row: int) -> tuple[pd.Series, list[Problem]]:
+    if variable.is_numeric and text.dtype == np.float64:
+        infinite = np.isinf(text.to_numpy())
+        numbers = text.mask(infinite) if infinite.any() else text
+        return numbers, _unread_problems(text, infinite, variable, first_row)
+    text = text.str.strip()
     text = text.mask(text == "")
     if variable.is_numeric:
         numbers = pd.to_numeric(text, errors="coerce").astype(np.float64)

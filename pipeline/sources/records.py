@@ -21,7 +21,7 @@ from pipeline.params import IngestParams
 from pipeline.sources.database import database_url, described, query_table
 from pipeline.sources.delimited import delimited_table, unpacked
 from pipeline.sources.parquet import parquet_table
-from pipeline.sources.text import refuse_cell_errors
+from pipeline.sources.text import as_text, refuse_cell_errors
 from pipeline.sources.workbook import workbook_table
 
 DELIMITED = (".csv", ".tsv", ".txt", ".gz", ".zip")
@@ -48,7 +48,8 @@ def read_records(path: Path, params: IngestParams, names: Collection[str] | None
     Returns
     -------
     DataFrame of str
-        Its index `row` says where each case stands: in the line of the file or row of the sheet (the header is 1), or
+        Numbers of a Parquet file are float64 instead where the dictionary has them as such (see `parquet_table`).
+        The index `row` says where each case stands: in the line of the file or row of the sheet (the header is 1), or
         in the row of the Parquet file or of the answer, counted from 1. Of a folder the index is `file` and `row`.
         An answer is put into the order of its `case_id`, since a database may give its rows in any.
 
@@ -152,7 +153,18 @@ def _appended(folder: Path, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
             f"{folder}: the files have different headers. Beside {first}, {'; '.join(differences)}. Give all the same "
             f"columns; a value that was not recorded stays empty."
         )
-    return pd.concat({name: table[header] for name, table in tables.items()}, names=["file", "row"])
+    alike = _alike({name: table[header] for name, table in tables.items()})
+    return pd.concat(alike, names=["file", "row"])
+
+
+def _alike(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The same tables, a column as text in all where it is text in one of them and numbers in another."""
+    is_text = pd.DataFrame({name: table.dtypes != np.float64 for name, table in tables.items()})
+    mixed = is_text.index[is_text.any(axis="columns") & ~is_text.all(axis="columns")]
+    return {
+        name: table.assign(**{c: as_text(table[c]) for c in mixed if not is_text.loc[c, name]})
+        for name, table in tables.items()
+    }
 
 
 def _answer(path: Path, params: IngestParams, names: Collection[str] | None) -> pd.DataFrame:

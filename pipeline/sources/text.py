@@ -86,6 +86,11 @@ def text_table(
     return table.mask(table.isin(list(marks)))
 
 
+def as_text(values: pd.Series) -> pd.Series:
+    """A column of numbers as the text that a CSV would hold."""
+    return pd.Series([text_of(value) for value in values.tolist()], index=values.index, dtype="str")
+
+
 def refuse_odd_header(where: str, header: Sequence[str | None], names: Collection[str] | None) -> None:
     """Refuse a header that names no column that is meant, a column twice, or a column not at all.
 
@@ -119,6 +124,8 @@ def refuse_cell_errors(where: str, text: pd.DataFrame) -> None:
     """
     found = []
     for name in text.columns:
+        if pd.api.types.is_numeric_dtype(text[name]):
+            continue
         errors = text[name].isin(CELL_ERRORS)
         if errors.any():
             said = ", ".join(sorted(set(text.loc[errors, name])))
