@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import io
 import os
 import shutil
@@ -22,6 +23,15 @@ from hypothesis import Phase, settings
 settings.register_profile("shrink", deadline=None)
 settings.register_profile("suite", deadline=None, phases=[phase for phase in Phase if phase != Phase.shrink])
 settings.load_profile("suite")
+
+# Modules and tests are collected to stay, some million objects: to look through them for garbage, again and again, is
+# a fifth of the time to collect, and goes on in every test. They are set aside when all are there.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
