@@ -1,6 +1,7 @@
 """Which models are served: those that are named, those that MLflow has, or those that were fetched before."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,15 @@ def test_what_is_fetched_is_kept_whole_under_its_hash(bundles, tmp_path):
     assert [uri for uri, _ in found] == names
     assert [folder.name for _, folder in found] == [bundle_sha256(folder) for _, folder in found]
     assert len(list(tmp_path.iterdir())) == 1 + len(bundles)
+
+
+def test_a_copy_that_breaks_off_leaves_nothing(bundles, tmp_path):
+    broken, served = tmp_path / "broken", tmp_path / "served"
+    shutil.copytree(bundles[0][1], broken)
+    (broken / "zzz").symlink_to("nowhere")  # which cannot be copied
+    with pytest.raises(TrackingError, match="zzz"):
+        fetch(served, [str(broken)])
+    assert list(served.iterdir()) == []
 
 
 def test_the_model_of_causes_is_told_from_those_of_outcomes_and_where_none_is_named_it_is_made(

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipeline.service.errors import ServiceError
-from pipeline.service.limits import RateLimit
+from pipeline.service.limits import CLIENTS_REMEMBERED, RateLimit
 from pipeline.service.settings import Door, own_names, read_token, refuse_open_door
 
 CASE = {"age_years": 47, "odi": 48}
@@ -108,6 +108,15 @@ def test_a_bucket_fills_again_at_its_rate():
     now[0] = 0.5
     assert [limit.seconds_to_wait("a") for _ in range(2)] == [0, 0.5]
     assert limit.seconds_to_wait("b") == 0
+
+
+def test_of_too_many_clients_the_one_that_asked_longest_ago_is_forgotten():
+    limit = RateLimit(per_second=1, burst=1, clock=lambda: 0.0)
+    for client in range(CLIENTS_REMEMBERED):
+        limit.seconds_to_wait(f"client {client}")
+    assert limit.seconds_to_wait("client 0") == 1
+    assert limit.seconds_to_wait("another") == 0
+    assert [limit.seconds_to_wait(f"client {client}") for client in (0, 2, 1)] == [1, 1, 0]
 
 
 def test_every_answer_has_its_id_and_the_headers_that_keep_a_browser_safe(service):
