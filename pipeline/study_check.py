@@ -12,11 +12,11 @@ from features.errors import BackcastError, KnowledgeError
 from features.knowledge_tables import knowledge_table
 from features.outcomes import outcome_names, reported_variables
 from features.predictors import candidate_predictors
-from features.record import problem_table, required_columns
+from features.record import problem_table
 from pipeline.files import write_table
 from pipeline.params import load_params
-from pipeline.study import MAPPING, Study, read_study
-from pipeline.study_files import rules_of, study_cases
+from pipeline.study import Study, read_study
+from pipeline.study_files import study_cases
 
 GUESS = "GUESS"
 """How a skeleton marks what it has guessed; taken away by whoever has looked."""
@@ -127,16 +127,12 @@ def _refuse(problems: list[str]) -> None:
 def _records(study: Study, out: Path | None) -> tuple[list[BackcastError], list[str]]:
     """What is wrong with the mapping and the records, and how many there are."""
     try:
-        rules = rules_of(study)
-        needed = [name for name in required_columns("adjudication") if name not in {rule.variable for rule in rules}]
         found = study_cases(study, today=dt.date.today())
     except BackcastError as error:
         return [error], []
     if out:
         write_table(problem_table(found.problems), out)
     wrong: list[BackcastError] = [problem.kind(str(problem)) for problem in found.problems]
-    if not found.problems:
-        wrong += [KnowledgeError(f"{MAPPING} maps no column to {name}.") for name in needed]
     return wrong, [
         f"{len(found.files)} files with {len(found.cases):,} cases, {len(found.cases.columns)} variables, no problem."
     ]

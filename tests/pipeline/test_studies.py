@@ -24,7 +24,7 @@ from models.splitting import clusters, sets_with_cases
 from pipeline import paths
 from pipeline.mapping import mapped, read_mapping
 from pipeline.params import load_params, with_own
-from pipeline.study import read_study
+from pipeline.study import Source, read_study
 from pipeline.study_check import checked_study
 from pipeline.study_files import study_cases
 from pipeline.study_new import looked_at, named_apart, plausible_range
@@ -85,22 +85,38 @@ def test_a_column_known_afterwards_is_no_variable_known_before(rules_of, column)
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("lines", "said"),
     [
-        ("BMI,,bmi,,,,", "bmi.*one of variables.csv"),
-        ("BMI,,ignored,,,,", "no note says why"),
-        ("BMI,,bmi_kg_m2,cm_to_m,,,", "gives m, but bmi_kg_m2 is in kg/m2"),
-        ("BMI,,bmi_kg_m2,furlongs,,,", "no conversion furlongs"),
-        ("Sex,,sex,,1,man,", "code 1 becomes man, none of the choices"),
-        ("BMI,knees,bmi_kg_m2,,,,", "of the files knees; source.files has cases"),
-        (",,bmi_kg_m2,,,,", "comes from no column"),
-        ("BMI,,bmi_kg_m2,,,,\nMass,,bmi_kg_m2,,,,", "comes from BMI and from Mass"),
+        ("BMI,,bmi,,,,", "line 3: .*bmi.*one of variables.csv"),
+        ("BMI,,,,,,", "line 3: BMI names no variable: one of variables.csv"),
+        ("BMI,,ignored,,,,", "line 3: .*no note says why"),
+        ("BMI,,bmi_kg_m2,cm_to_m,,,", "line 3: .*gives m, but bmi_kg_m2 is in kg/m2"),
+        ("BMI,,bmi_kg_m2,furlongs,,,", "line 3: .*no conversion furlongs"),
+        ("BMI,,bmi_kg_m2,date:%d,,,", "line 3: .*date:%d is for dates"),
+        ("Day,,index_date,date,,,", "line 3: .*date is for dates, and says how"),
+        ("Sex,,sex,cm_to_m,,,", "line 3: .*cm_to_m is for numbers, and sex is a choice"),
+        ("Sex,,sex,,1,man,", "line 3: .*code 1 becomes man, none of the choices"),
+        ("Sex,,sex,,1,male,\nSex,,sex,,1,female,", "line 4: the code 1 of Sex stands twice"),
+        (
+            "BMI,,bmi_kg_m2,decimal_comma,,,\nBMI,,bmi_kg_m2,cm_to_m,,,",
+            "line 3: BMI has the conversions decimal_comma and",
+        ),
+        ("BMI,knees,bmi_kg_m2,,,,", "line 3: .*of the files knees; source.files has cases"),
+        (",,bmi_kg_m2,,,,", "line 3: .*comes from no column"),
+        ("BMI,,bmi_kg_m2,,,,\nMass,,bmi_kg_m2,,,,", "line 4: .*comes from BMI and from Mass"),
+        ("BMI,,bmi_kg_m2,,,,\nBMI,,ignored,,,,not needed", "BMI is ignored, and used, in the files cases"),
     ],
 )
-def test_a_line_that_cannot_be_meant_is_refused_by_its_number(rules_of, line, said):
+def test_a_line_that_cannot_be_meant_is_refused_by_its_number(rules_of, lines, said):
     with pytest.raises(KnowledgeError, match=said) as refused:
-        rules_of(line)
-    assert "line " in str(refused.value)
+        rules_of("Odi,,odi,,,,", lines)
+    assert "mapping.csv: 1 problem.\n" in str(refused.value)
+
+
+def test_a_mapping_has_its_own_header(tmp_path):
+    (tmp_path / "mapping.csv").write_text("column,variable\nBMI,bmi_kg_m2\n")
+    with pytest.raises(KnowledgeError, match=r"line 1 must be column,files,.*, and is column,variable\."):
+        read_mapping(tmp_path / "mapping.csv", ["cases"], [])
 
 
 # ---- a study's folder --------------------------------------------------------------------------------
@@ -180,6 +196,21 @@ def test_files_that_do_not_belong_together_are_told(clinic):
     assert "a.csv:2" in said
 
 
+def test_a_column_that_the_mapping_or_the_file_alone_has_is_told(clinic):
+    records().rename(columns={"Walks": "Strolls"}).to_csv(clinic / "a.csv", index=False)
+    said = problems_of_clinic()
+    assert "a.csv: Walks is not in the file. Correct line 5 of mapping.csv, or the file." in said
+    assert "a.csv: Strolls is a column of which mapping.csv says nothing." in said
+
+
+@pytest.mark.parametrize(("conversion", "is_said"), [("date:%Y-%m-%d", True), ("year_start:04-01", False)])
+def test_two_decisions_of_a_day_are_no_mistake_where_a_year_stands_for_it(clinic, conversion, is_said):
+    mapping = clinic.parent / "studies" / "clinic" / "mapping.csv"
+    mapping.write_text(mapping.read_text().replace("date:%d/%m/%Y", conversion))
+    records().assign(Day="2019-04-01", Pat="P1", Sex=1).to_csv(clinic / "a.csv", index=False)
+    assert ("stands more than once for one patient" in problems_of_clinic()) == is_said
+
+
 def test_a_column_without_a_value_and_a_variable_without_a_column_are_told(clinic):
     records().assign(Walks="NA").to_csv(clinic / "a.csv", index=False)
     said = problems_of_clinic()
@@ -253,6 +284,38 @@ def test_the_command_refuses_a_path_in_place_of_a_study(clinic, backcast):
     assert answer.says("There is no study ../elsewhere", "Studies: clinic")
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"not_asked": {"registry": "real", "fidelity": "real", "cohort": "no"}},
+            "not_asked names cohort; it can name",
+        ),
+        ({"not_asked": {"registry": "real", "fidelity": " "}}, "not_asked.fidelity gives no reason"),
+        ({"not_asked": {"fidelity": "real"}}, "the virtual registry is of another record: say so of registry"),
+        ({"builders": ["mimics"]}, "builders are lesion_pain and mimics together, or none"),
+        ({"source": None}, "a source needs a mapping.csv, and a mapping.csv a source"),
+        ({"source": {"folder": "files", "files": {}}}, "source.files names no file"),
+        ({"source": {"files": {"cases": "*.csv"}}}, "source needs a folder, or a folder_variable"),
+    ],
+)
+def test_what_a_study_cannot_mean_is_refused(clinic, changed, said):
+    file = clinic.parent / "studies" / "clinic" / "study.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | changed))
+    with pytest.raises(ParamsError, match=said) as refused:
+        read_study("clinic")
+    assert str(refused.value).startswith(f"{Path('studies/clinic/study.yaml')}: ")
+
+
+def test_the_environment_says_where_the_files_are_before_the_study_does(clinic, monkeypatch):
+    source = Source(files={"cases": "*.csv"}, folder="shared", folder_variable="CLINIC")
+    assert source.place() == clinic
+    monkeypatch.delenv("CLINIC")
+    assert source.place() == Path("shared")
+    with pytest.raises(ParamsError, match=r"Nothing says where .* Set the environment variable CLINIC"):
+        Source(files={"cases": "*.csv"}, folder_variable="CLINIC").place()
+
+
 def test_without_builders_their_questions_need_a_reason(clinic):
     file = clinic.parent / "studies" / "clinic" / "study.yaml"
     file.write_text(file.read_text() + "builders: []\n")
@@ -317,9 +380,13 @@ def test_a_skeleton_guesses_and_says_so_and_quotes_nobody(clinic):
     assert "remark number" not in written
     again = check_clinic("study", "new", "knees", str(clinic / "knees.csv"))
     assert (again.returncode, "is there already" in again.stderr) == (3, True)
+    header = "criterion,label,variable,rule,value,source,status\n"
+    (folder / "criteria.csv").write_text(header + "adult,an adult,years,older_than,18,of the tests,assumption\n")
     checked = check_clinic("--study", "knees", "check")
     assert checked.returncode == 3
     assert "outcomes.csv names no outcome" in checked.stderr
+    assert "criteria.csv: adult has the rule older_than; choose from" in checked.stderr
+    assert "criteria.csv: adult asks years, which is no variable of the dictionary" in checked.stderr
     assert "guesses (line" in checked.stderr
 
 
