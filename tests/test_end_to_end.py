@@ -263,24 +263,28 @@ def records(cases) -> pd.DataFrame:
     return frame.astype({name: "float64" if is_number[name] else object for name in frame.columns})
 
 
-@pytest.fixture(scope="module")
-def by_mlflow(project, records, tmp_path_factory) -> pd.DataFrame:
+def answered_elsewhere(project: Path, model: str, cases: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """What `mlflow.pyfunc` answers in a new process, in another folder, without the project on the path."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    records.to_parquet(folder / "cases.parquet")
+    cases.to_parquet(folder / "cases.parquet")
     program = (
         "import sys, mlflow, pandas as pd\n"
-        "sys.path[:] = [p for p in sys.path if p != sys.argv[2]]\n"
+        "sys.path[:] = [p for p in sys.path if p != sys.argv[3]]\n"
         "mlflow.set_tracking_uri(sys.argv[1]); mlflow.set_registry_uri(sys.argv[1])\n"
-        "model = mlflow.pyfunc.load_model('models:/backcast-failure_12m@champion')\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[2])\n"
         "assert model.metadata.signature is not None\n"
         "model.predict(pd.read_parquet('cases.parquet')).to_parquet('answer.parquet')\n"
         "import features, models\n"
         "print(features.__file__, models.__file__)\n"
     )
-    done = run(sys.executable, "-P", "-c", program, f"sqlite:///{project / 'mlflow.db'}", str(ROOT), cwd=folder)
+    store, name = f"sqlite:///{project / 'mlflow.db'}", f"models:/{model}@champion"
+    done = run(sys.executable, "-P", "-c", program, store, name, str(ROOT), cwd=folder)
     assert str(ROOT) not in done.stdout, "the code that was loaded is not the model's own"
     return pd.read_parquet(folder / "answer.parquet")
+
+
+@pytest.fixture(scope="module")
+def by_mlflow(project, records, tmp_path_factory) -> pd.DataFrame:
+    return answered_elsewhere(project, "backcast-failure_12m", records, tmp_path_factory.mktemp("elsewhere"))
 
 
 def test_the_model_works_outside_the_repository(by_mlflow, scored):
@@ -418,25 +422,11 @@ def test_a_batch_of_work_ups_is_a_run_that_names_no_one(project, worked_up):
 
 
 def test_the_model_of_causes_works_outside_the_repository(project, worked_up, tmp_path):
-    """By its alias, in a new process and another folder, by its own code, with days as text."""
+    """Days are sent as text."""
     records = pd.read_csv(project / "failed.csv")
     is_number = {name: variable.is_numeric for name, variable in load_dictionary().by_name.items()}
     records = records.astype({name: "float64" if is_number[name] else object for name in records.columns})
-    sent, answer = tmp_path / "failed.parquet", tmp_path / "answer.parquet"
-    records.to_parquet(sent)
-    program = (
-        "import sys, mlflow, pandas as pd\n"
-        "sys.path[:] = [p for p in sys.path if p != sys.argv[4]]\n"
-        "mlflow.set_tracking_uri(sys.argv[1]); mlflow.set_registry_uri(sys.argv[1])\n"
-        "model = mlflow.pyfunc.load_model('models:/backcast-cause@champion')\n"
-        "model.predict(pd.read_parquet(sys.argv[2])).to_parquet(sys.argv[3])\n"
-        "import features, models\n"
-        "print(features.__file__, models.__file__)\n"
-    )
-    store = f"sqlite:///{project / 'mlflow.db'}"
-    done = run(sys.executable, "-P", "-c", program, store, str(sent), str(answer), str(ROOT), cwd=tmp_path)
-    assert str(ROOT) not in done.stdout
-    loaded = pd.read_parquet(answer)
+    loaded = answered_elsewhere(project, "backcast-cause", records, tmp_path)
     first = worked_up[worked_up["rank"] == 1].set_index("case_id")["cause"]
     theirs = pd.Series(loaded["first_cause"].to_numpy(), index=records["case_id"]).dropna()
     assert theirs.to_dict() == first.to_dict()
