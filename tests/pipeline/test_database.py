@@ -211,6 +211,7 @@ def test_a_query_is_put_as_it_is_written(ask):
     assert len(answer) == 60
     assert set(answer["odi"]) == {"12:30 :odi"}
     assert set(answer["sex"]) == {"100%s"}
+    assert len(ask("\ufeffSELECT case_id, odi FROM operations")) == 60  # as Notepad saves it
 
 
 @pytest.mark.parametrize(

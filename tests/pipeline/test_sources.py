@@ -449,10 +449,12 @@ def test_the_hash_of_the_content_is_of_the_cases_and_not_of_their_order(typed):
         changed = typed.copy()
         changed.loc[7, column] = value
         assert content_sha256(changed) != content_sha256(typed)
+    of_zeros = [content_sha256(typed.assign(odi=zero)) for zero in (0.0, -0.0)]
+    assert of_zeros[0] == of_zeros[1]
     assert content_sha256(typed.rename(columns={"odi": "odi_12m", "odi_12m": "odi"})) != content_sha256(typed)
 
 
-def test_an_input_is_known_by_its_bytes_orplace_in_source_no_one_file_holds_it_by_its_content(typed, years):
+def test_an_input_is_known_by_its_bytes_or_where_no_one_file_holds_it_by_its_content(typed, years):
     file = years / "2016.csv"
     assert input_sha256(file, typed) == hashlib.sha256(file.read_bytes()).hexdigest()
     Path("cases.sql").write_text("SELECT 1")

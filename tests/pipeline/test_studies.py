@@ -27,7 +27,7 @@ from pipeline.params import load_params, with_own
 from pipeline.study import Source, read_study
 from pipeline.study_check import checked_study
 from pipeline.study_files import study_cases
-from pipeline.study_new import looked_at, named_apart, plausible_range
+from pipeline.study_new import looked_at, named_apart, new_study, plausible_range
 from tests.invented_proms import write_packs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -388,6 +388,14 @@ def test_a_skeleton_guesses_and_says_so_and_quotes_nobody(clinic):
     assert "criteria.csv: adult has the rule older_than; choose from" in checked.stderr
     assert "criteria.csv: adult asks years, which is no variable of the dictionary" in checked.stderr
     assert "guesses (line" in checked.stderr
+
+
+@pytest.mark.parametrize("name", ["../knees", "Knees", "2_knees", "knees and hips"])
+def test_a_new_study_has_a_plain_word_for_a_name(clinic, name):
+    records().to_csv(clinic / "knees.csv", index=False)
+    with pytest.raises(ParamsError, match=f"{re.escape(name)} cannot name a study: use small letters"):
+        new_study(name, clinic / "knees.csv")
+    assert [path.name for path in (clinic.parent / "studies").iterdir()] == ["clinic"]
 
 
 def test_columns_whose_names_come_to_the_same_are_told_apart():
