@@ -80,6 +80,8 @@ def pseudonym(key: bytes, name: str, value: object) -> str | None:
 
 def without_identity(content: Any, names: frozenset[str]) -> Any:
     """JSON without the entries of that name, however deep they stand."""
+    if isinstance(content, str | int | float):  # most of an answer, and quicker told than that it is no mapping
+        return content
     if isinstance(content, Mapping):
         return {key: without_identity(value, names) for key, value in content.items() if key not in names}
     if isinstance(content, list | tuple):
