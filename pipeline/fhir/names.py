@@ -9,8 +9,6 @@ from features.dictionary import Variable
 FHIR_VERSION = "4.0.1"
 VERSION = importlib.metadata.version("backcast")
 """Read once: where it cannot be had nothing starts, rather than fail once an answer is recorded."""
-LOINC = "http://loinc.org"
-SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 URI = "urn:ietf:rfc:3986"
 """The system of an identifier whose value is a URI by itself."""

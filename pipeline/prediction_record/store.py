@@ -171,12 +171,11 @@ class Record:
         """
         return self._attach("outcome", list(outcomes.items()))
 
-    def attach_feedback(self, prediction_id: str, feedback: Mapping[str, Any]) -> Receipt:
-        """What somebody made of an answer, such as that it was accepted or overridden, and why."""
-        return self.attach_all_feedback([(prediction_id, feedback)])[0]
-
     def attach_all_feedback(self, feedback: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Receipt]:
-        """Feedback on predictions, on one as often as it comes; all of it, or none."""
+        """What people made of answers, such as that one was accepted or overridden, and why; all of it, or none.
+
+        The feedback on one answer may come more than once.
+        """
         return self._attach("feedback", feedback)
 
     def _attach(self, kind: str, contents: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Receipt]:

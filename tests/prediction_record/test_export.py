@@ -154,7 +154,9 @@ def test_outcomes_become_expectations_once_and_a_correction_overrides(record, pa
     """What feedback holds below its root, such as what somebody wrote, stays in the record."""
     made = record.append(answered(), {}, IDENTITY).prediction_id
     record.attach_outcomes({made: {"labels": {"failure_12m": 1, "worse_12m": None}, "source_sha256": "0" * 64}})
-    record.attach_feedback(made, {"outcome": "overridden", "reason": "second opinion", "given": {"comment": "wishes"}})
+    record.attach_all_feedback(
+        [(made, {"outcome": "overridden", "reason": "second opinion", "given": {"comment": "wishes"}})]
+    )
     with open_record(path) as reader, tracking.store() as client:
         log_entries(reader.pending(10), client, log_inputs=False)
     export_pending(path)

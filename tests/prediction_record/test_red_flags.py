@@ -41,7 +41,7 @@ def test_a_red_flag_is_an_answer_that_counts_as_no_prediction(record, path, answ
         assert [kept.entry.kind for kept in reader.entries("prediction", "red_flag")] == ["prediction", "red_flag"]
         assert reader.predictions_with("case", record.pseudonym("case_id", "C1")) == [made.prediction_id]
     assert flagged.prediction_id in record.predictions_of(patient_id="P1"), "or nobody could erase it"
-    record.attach_feedback(flagged.prediction_id, {"outcome": "referred"})
+    record.attach_all_feedback([(flagged.prediction_id, {"outcome": "referred"})])
     record.erase(record.predictions_of(patient_id="P1"), "on request")
     with open_record(path) as reader:
         assert (reader.verdict().holds, reader.verdict().erased) == (True, 3)

@@ -214,7 +214,7 @@ def test_an_erased_person_is_gone_from_every_file_and_the_chain_verifies(record,
         assert reader.entries_of(kept.prediction_id)[0].content is not None
     assert record.predictions_of(patient_id="P1") == []
     with pytest.raises(RecordError, match="1 of 1 predictions are not in the record, or were erased"):
-        record.attach_feedback(gone[0].prediction_id, {"outcome": "accepted"})
+        record.attach_all_feedback([(gone[0].prediction_id, {"outcome": "accepted"})])
 
 
 def test_an_answer_that_is_no_json_is_refused_and_nothing_is_recorded(record, path, answered):

@@ -23,7 +23,7 @@ def test_an_answer_is_told_with_what_moved_it_and_what_was_attached(record, answ
     receipt = record.append(answered(**parts), {}, {"case_id": "C1"})
     clock.later(days=400)
     record.attach_outcomes({receipt.prediction_id: {"labels": {"failure_12m": 1, "worse_12m": None}}})
-    record.attach_feedback(receipt.prediction_id, {"outcome": "overridden"})
+    record.attach_all_feedback([(receipt.prediction_id, {"outcome": "overridden"})])
     said = story(receipt)
     for words in (
         f"Prediction {receipt.prediction_id}, made 2024-03-05 09:30 UTC: entry 1 of the record. The chain verifies.",
