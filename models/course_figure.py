@@ -14,6 +14,8 @@ from xml.sax.saxutils import escape, quoteattr
 from models.svg import BOUNDARY, INK, OUTLINE, PAPER, TEXT, TINTS, group, tag, text
 
 WIDTH, HEIGHT = 560, 190
+HEADING = 26
+"""Height of the title above it, where it has one."""
 LEFT, RIGHT, TOP, FLOOR = 58, 540, 26, 146
 BEFORE = 54
 """Width of the time before the operation."""
@@ -65,22 +67,27 @@ def _now(course: Mapping[str, Any]) -> float:
     return min(MOST, 100.0 * now / before) if before and now is not None else 100.0
 
 
-def course_figure(course: Mapping[str, Any], title: str) -> str:
-    """The line as an `<svg>` element that scales to the width it is given; empty where nothing can be drawn."""
+def course_figure(course: Mapping[str, Any], title: str, *, is_headed: bool = False) -> str:
+    """The line as an `<svg>` element that scales to the width it is given; empty where nothing can be drawn.
+
+    The title is told to whoever listens to the page, and written above the line where nothing else says it
+    (`is_headed`).
+    """
     points = course_points(course)
     if not points:
         return ""
-    end = points[-1].months
+    end, above = points[-1].months, HEADING if is_headed else 0
     content = [
         f"<title>{escape(title)}</title>",
-        tag("rect", width=WIDTH, height=HEIGHT, fill=PAPER),
+        tag("rect", y=-above, width=WIDTH, height=HEIGHT + above, fill=PAPER),
+        *([text(0, 14 - above, title, size=14)] if is_headed else []),
         *_axes(end),
         *_line(points, end),
         *_words(course, points, end),
     ]
     return group(
-        content, name="svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img",
-        font_family="system-ui, sans-serif", fill=TEXT,
+        content, name="svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 {-above} {WIDTH} {HEIGHT + above}",
+        role="img", font_family="system-ui, sans-serif", fill=TEXT,
     ).replace(" role=", f" aria-label={quoteattr(title)} role=", 1)  # fmt: skip
 
 

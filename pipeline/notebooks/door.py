@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import yaml
 from IPython import get_ipython
 from IPython.display import SVG
@@ -104,11 +105,15 @@ def _go_to_the_root() -> None:
 
 
 def show_figures() -> None:
-    """Let a figure that is the value of a cell be shown once, with the margins and sharpness of the report's."""
+    """Let a figure that is the value of a cell be shown once, with the margins and sharpness of the report's.
+
+    A table is shown whole, with numbers of three decimals, and what is missing as a dash.
+    """
     shell = get_ipython()
     if shell is not None:
         shell.display_formatter.formatters["image/png"].for_type(Figure, png)
         shell.display_formatter.formatters["text/plain"].for_type(Figure, _in_words)
+        shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, table)
 
 
 def drawn(svg: str) -> SVG:
@@ -135,6 +140,11 @@ def png(figure: Figure) -> bytes:
     figure.savefig(held, format="png", **SAVE)
     plt.close(figure)
     return held.getvalue()
+
+
+def table(rows: pd.DataFrame) -> str:
+    """A table as HTML."""
+    return rows.to_html(na_rep="–", float_format=lambda value: f"{value:.3f}".replace("-", "−"))
 
 
 def _in_words(figure: Figure, printer: Any, cycle: bool) -> None:

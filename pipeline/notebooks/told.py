@@ -25,5 +25,5 @@ def provenance_note(study: StudyArtefacts) -> Markdown:
 
 
 def paragraph(lines: Iterable[str]) -> Markdown:
-    """Lines of a story, one below the other."""
-    return Markdown("\n".join(f"- {line.strip()}" for line in lines if line.strip()))
+    """Lines of a story, one below the other; an indented line belongs to the one above."""
+    return Markdown("\n".join(f"{'    ' * line.startswith('  ')}- {line.strip()}" for line in lines if line.strip()))

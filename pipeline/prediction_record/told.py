@@ -142,12 +142,18 @@ def _listed(part: Any) -> list[Any]:
 
 
 def _said(part: Any) -> str:
-    """What a part of an answer says for itself: its text, or its label with the share or probability it has."""
+    """What a part of an answer says for itself: its text, or its label with side and the share or probability it has.
+
+    A flag by rule that was not raised says nothing.
+    """
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):
         return ""
+    if part.get("flag", 1) != 1:
+        return ""
     words = next((str(part[name]) for name in ("text", "label", "name") if part.get(name)), "")
+    words += f", {part['side']}" if part.get("side") and str(part["side"]) not in words else ""
     share = next((part[name] for name in ("support", "probability") if isinstance(part.get(name), int | float)), None)
     return f"{words} ({share:.0%})" if words and share is not None else words
 

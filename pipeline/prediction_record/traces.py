@@ -134,7 +134,7 @@ def as_trace(
         "record.sequence": str(entry.sequence),
         "record.sha256": entry.sha256,
         "provenance": str(answer.get("provenance", "unknown")),
-        "completeness": str(answer.get("completeness", "unknown")),
+        "completeness": _completeness(answer),
         **{f"model.{name}": uri for name, uri in models.items()},
         **{f"model_id.{name}": found for name, found in ids.items()},
     }
@@ -168,6 +168,12 @@ class Part(NamedTuple):
     model_uri: str
     """Of the model that gave it; empty where none did."""
     outputs: dict[str, Any]
+
+
+def _completeness(answer: Mapping[str, Any]) -> str:
+    """How whole the record was, in words that can be searched for."""
+    found = answer.get("completeness") or "unknown"
+    return str(found.get("label", "unknown") if isinstance(found, Mapping) else found)
 
 
 def _parts(answer: Mapping[str, Any]) -> list[Part]:

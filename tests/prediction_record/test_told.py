@@ -19,7 +19,13 @@ def story(path):
 
 
 def test_an_answer_is_told_with_what_moved_it_and_what_was_attached(record, answered, story, clock):
-    parts = {"mimics": [{"label": "sacroiliac right", "probability": 0.22}], "next_test": {"text": "Thigh thrust"}}
+    mimics = [
+        {"label": "sacroiliac joint", "side": "right", "probability": 0.22},
+        {"label": "vascular claudication", "side": "left", "flag": 1.0},
+        {"label": "vascular claudication", "side": "right", "flag": None},
+        {"label": "peripheral neuropathy", "side": "left", "flag": 0.0},
+    ]
+    parts = {"mimics": mimics, "next_test": {"text": "Thigh thrust"}}
     receipt = record.append(answered(**parts), {}, {"case_id": "C1"})
     clock.later(days=400)
     record.attach_outcomes({receipt.prediction_id: {"labels": {"failure_12m": 1, "worse_12m": None}}})
@@ -32,7 +38,7 @@ def test_an_answer_is_told_with_what_moved_it_and_what_was_attached(record, answ
         "where 33% of the development cases had it",
         "raised by: Disability (ODI) +0.30",
         "lowered by: Age -0.70",
-        "Mimics: sacroiliac right (22%)",
+        "Mimics: sacroiliac joint, right (22%); vascular claudication, left\n",
         "Next: Thigh thrust",
         "Caution: Few similar cases in development.",
         "Caution: Made from the virtual registry: not for patients.",
