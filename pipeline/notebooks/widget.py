@@ -63,7 +63,7 @@ def drawing_to_touch(case: pd.DataFrame, params: BuilderParams, predictor: RiskP
 
     side.observe(turn, "value")
     turn()
-    controls = widgets.VBox([side, *sliders.values()], layout=widgets.Layout(min_width="330px"))
+    controls = widgets.VBox([side, *sliders.values()], layout=widgets.Layout(min_width="400px"))
     beside = widgets.VBox([words, bars, body], layout=widgets.Layout(width="720px"))
     alive = widgets.HBox([controls, beside])._repr_mimebundle_()
     display({**alive, "text/html": still(case, params, predictor)}, raw=True)
@@ -127,7 +127,7 @@ def _risk(case: pd.DataFrame, predictor: RiskPredictor) -> str:
 def _slider(region: str, case: pd.DataFrame) -> widgets.IntSlider:
     return widgets.IntSlider(
         min=0, max=10, description=LABELS.get(region, region.replace("_", " ")), continuous_update=False,
-        style={"description_width": "130px"}, layout=widgets.Layout(width="320px"),
+        style={"description_width": "200px"}, layout=widgets.Layout(width="390px"),
     )  # fmt: skip
 
 

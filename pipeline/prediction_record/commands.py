@@ -111,8 +111,8 @@ def erase(named: Path | None, *, case: str | None, patient: str | None, predicti
             raise CaseNotFoundError(f"{path} holds no content of that. Check the id; what was erased is gone.")
         record.erase(found, reason)
     return (
-        f"{path}: the content of {len(found)} answers and of what was attached to them is erased. The chain keeps "
-        f"that they were given. `backcast export` takes their traces out of MLflow; see to backups."
+        f"{path}: the content of {several(len(found), 'answer')}, with what was attached, is erased. The chain keeps "
+        f"that it was given. `backcast export` takes its traces out of MLflow; see to backups."
     )
 
 
