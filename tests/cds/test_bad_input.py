@@ -2,6 +2,8 @@
 
 import pytest
 
+from pipeline.prediction_record.reading import open_record
+
 SECRET = "Zebedee4711"
 UUID = "0b1c2d3e-4f50-4111-8222-333344445555"
 FAILURE = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "processing"}]}
@@ -205,3 +207,13 @@ def test_with_one_unknown_card_no_feedback_is_stored(served, chart):
         (card,) = ehr.cards("order-sign", [chart.order()])
         refused(ehr.feed_back("order-sign", chart.overridden(card["uuid"]), chart.overridden(UUID)), 404)
         assert len(service.kept(card["uuid"])) == 1
+
+
+def test_feedback_on_a_card_that_was_erased(socketed, chart, tmp_path):
+    with socketed(tmp_path / "record.db") as one:
+        ehr = chart.Ehr(one.client)
+        (card,) = ehr.cards("order-sign", [chart.order()])
+        one.open_record.erase([card["uuid"]], "on request")
+        refused(ehr.feed_back("order-sign", chart.overridden(card["uuid"])), 404)
+        with open_record(one.client.record) as reader:
+            assert "feedback" not in [kept.entry.kind for kept in reader.entries_of(card["uuid"])]

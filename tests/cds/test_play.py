@@ -74,6 +74,22 @@ def test_a_red_flag_comes_first_and_there_is_no_risk(ehr, service, chart):
     assert service.kept(card["uuid"])[0].entry.kind == "red_flag"
 
 
+def test_a_summary_of_many_red_flags_is_cut_and_all_stand_below(ehr, chart):
+    """CDS Hooks has fewer than 140 characters for a summary."""
+    asked = (
+        "has_saddle_numbness",
+        "has_progressive_weakness",
+        "has_upper_motor_neurone_signs",
+        "has_recent_major_trauma",
+    )
+    ehr.chart += [chart.finding(name, True) for name in (*asked, "has_fever_or_infection_signs", "has_cancer_history")]
+    (card,) = ehr.cards("order-sign", [chart.order()])
+    assert card["summary"].endswith(" …")
+    said = card["summary"].removeprefix("Red flag: ").removesuffix(" …")
+    assert said.partition(",")[0] in card["detail"]
+    assert card["detail"].count("\n- **") >= 3
+
+
 @pytest.mark.parametrize("age", [17, 9])
 def test_a_red_flag_comes_before_everything_else(ehr, chart, age):
     ehr.chart = [chart.patient(age), chart.finding("has_saddle_numbness", True)]

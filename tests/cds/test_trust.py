@@ -39,9 +39,12 @@ def public(key, kid, algorithm):
 KEYS = {"keys": [public(EC, "ec", "ES384"), public(RSA, "rsa", "RS384")]}
 
 
+def now():
+    return int(time.time())
+
+
 def token(path=DISCOVERY, key=EC, algorithm="ES384", head=None, **claims):
-    now = int(time.time())
-    said = {"iss": ISSUER, "aud": BASE + path, "exp": now + 60, "iat": now, "jti": str(uuid.uuid4()), **claims}
+    said = {"iss": ISSUER, "aud": BASE + path, "exp": now() + 60, "iat": now(), "jti": str(uuid.uuid4()), **claims}
     kid = "ec" if algorithm == "ES384" else "rsa"
     known = {name: value for name, value in said.items() if value is not None}
     said_first = {name: value for name, value in {"kid": kid, **(head or {})}.items() if value is not None}
@@ -89,44 +92,49 @@ def signed_with_the_public_key():
     return (message + b"." + signature).decode()
 
 
-NOW = int(time.time())
 BAD = {
-    "no token": (lambda: "", 401),
-    "no token of this kind": (lambda: "Bearer a.b.c", 401),
-    "not signed": (lambda: f"Bearer {token(key=None, algorithm='none', head={'kid': 'ec'})}", 401),
-    "signed with a shared secret": (lambda: f"Bearer {signed_with_the_public_key()}", 401),
-    "signed by another": (lambda: f"Bearer {token(key=OTHER)}", 401),
-    "a key that there is none of": (lambda: f"Bearer {token(head={'kid': 'third'})}", 401),
-    "no key named": (lambda: f"Bearer {token(head={'kid': None})}", 401),
+    "no token": (lambda: "", 401, "Sign each request"),
+    "no token of this kind": (lambda: "Bearer a.b.c", 401, "no JSON Web Token"),
+    "not signed": (lambda: f"Bearer {token(key=None, algorithm='none', head={'kid': 'ec'})}", 401, "head of the token"),
+    "signed with a shared secret": (lambda: f"Bearer {signed_with_the_public_key()}", 401, "head of the token"),
+    "signed by another": (lambda: f"Bearer {token(key=OTHER)}", 401, "signature or a time"),
+    "a key that there is none of": (lambda: f"Bearer {token(head={'kid': 'third'})}", 401, "no key of that name"),
+    "no key named": (lambda: f"Bearer {token(head={'kid': None})}", 401, "head of the token"),
     "another algorithm than the key's": (
         lambda: f"Bearer {token(key=RSA, algorithm='RS384', head={'kid': 'ec'})}",
         401,
+        "signature or a time",
     ),
-    "expired": (lambda: f"Bearer {token(exp=NOW - 60, iat=NOW - 100)}", 401),
-    "not yet issued": (lambda: f"Bearer {token(iat=NOW + 600, exp=NOW + 660)}", 401),
-    "lives too long": (lambda: f"Bearer {token(exp=NOW + 3600)}", 401),
-    "older than the service": (lambda: f"Bearer {token(iat=NOW - 250)}", 401),
-    "for another service": (lambda: f"Bearer {token('/cds-services/other')}", 401),
-    "for another host": (lambda: f"Bearer {token(aud='https://evil.example' + DISCOVERY)}", 401),
-    "without aud": (lambda: f"Bearer {token(aud=None)}", 401),
-    "without exp": (lambda: f"Bearer {token(exp=None)}", 401),
-    "without iat": (lambda: f"Bearer {token(iat=None)}", 401),
-    "without jti": (lambda: f"Bearer {token(jti=None)}", 401),
-    "a jti without end": (lambda: f"Bearer {token(jti='x' * 300)}", 401),
-    "too long": (lambda: f"Bearer {token(more='x' * 8000)}", 401),
-    "of another kind": (lambda: f"Bearer {token(head={'typ': 'at+jwt'})}", 401),
-    "a client that nobody named": (lambda: f"Bearer {token(iss='https://evil.example')}", 403),
-    "without iss": (lambda: f"Bearer {token(iss=None)}", 403),
+    "expired": (lambda: f"Bearer {token(exp=now() - 60, iat=now() - 100)}", 401, "has expired"),
+    "not yet issued": (lambda: f"Bearer {token(iat=now() + 600, exp=now() + 660)}", 401, "signature or a time"),
+    "lives too long": (lambda: f"Bearer {token(exp=now() + 3600)}", 401, "may live for"),
+    "older than the service": (
+        lambda: f"Bearer {token(iat=now() - 250, exp=now() + 20)}",
+        401,
+        "before this service started",
+    ),
+    "for another service": (lambda: f"Bearer {token('/cds-services/other')}", 401, "for another address"),
+    "for another host": (lambda: f"Bearer {token(aud='https://evil.example' + DISCOVERY)}", 401, "for another address"),
+    "without aud": (lambda: f"Bearer {token(aud=None)}", 401, "needs the claims"),
+    "without exp": (lambda: f"Bearer {token(exp=None)}", 401, "needs the claims"),
+    "without iat": (lambda: f"Bearer {token(iat=None)}", 401, "needs the claims"),
+    "without jti": (lambda: f"Bearer {token(jti=None)}", 401, "needs the claims"),
+    "a jti without end": (lambda: f"Bearer {token(jti='x' * 300)}", 401, "name of the token"),
+    "too long": (lambda: f"Bearer {token(more='x' * 8000)}", 401, "Sign each request"),
+    "of another kind": (lambda: f"Bearer {token(head={'typ': 'at+jwt'})}", 401, "head of the token"),
+    "a client that nobody named": (lambda: f"Bearer {token(iss='https://evil.example')}", 403, "issuer of the token"),
+    "without iss": (lambda: f"Bearer {token(iss=None)}", 403, "issuer of the token"),
 }
 
 
 @pytest.mark.parametrize("wrong", BAD)
 def test_a_token_that_is_not_good_is_refused(guarded, wrong):
-    authorization, status = BAD[wrong]
+    authorization, status, why = BAD[wrong]
     headers = {"Authorization": authorization()} if authorization() else {}
     response = guarded("GET", DISCOVERY, headers=headers)
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
+    assert why in response.json()["detail"]
 
 
 def test_a_token_is_good_once(guarded):
