@@ -274,6 +274,19 @@ def test_an_answer_is_shown_again_from_the_record_at_its_address(screen_page):
     assert "no such prediction" in screen_page.text("#problems")
 
 
+def test_a_link_that_leads_nowhere_does_not_pass_off_another_case_as_its_own(screen_page):
+    page, nowhere = screen_page.page, f"{screen_page.address}#filled/00000000-0000-0000-0000-000000000000"
+    page.goto(nowhere)
+    page.reload()
+    page.wait_for_selector("#problems:not([hidden])")
+    assert "another case" not in screen_page.text("#problems")
+    page.fill("#f-odi", "48")
+    page.reload()
+    page.wait_for_selector("#problems:not([hidden])")
+    assert "What stands below is another case" in screen_page.text("#problems")
+    assert screen_page.value("odi") == "48"
+
+
 def test_a_link_from_a_card_opens_the_answer_with_the_form_filled_in(screen_page):
     page = screen_page.page
     case = {"age_years": 61.0, "odi": 48.0, "smoking": 2.0, "diagnosis": "spinal_stenosis", "slr_left": 1.0}

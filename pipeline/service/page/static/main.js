@@ -174,7 +174,9 @@ async function showAddressed() {
     showResult(answer, record);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    formOf(shown).showProblems(error.message, [], error.wantsToken ? showAddressed : null);
+    const isAnother = !error.wantsToken && Object.keys(formOf(shown).read()).length > 0;
+    const words = isAnother ? `${error.message} What stands below is another case, kept in this browser.` : error.message;
+    formOf(shown).showProblems(words, [], error.wantsToken ? showAddressed : null);
   }
 }
 
