@@ -169,7 +169,9 @@ def _bundle(request: Request, kind: str, resources: Sequence[Mapping[str, Any]])
 
 
 def _base(request: Request) -> str:
-    return f"{request.base_url}fhir"
+    """The address of FHIR here: as clients call the service where that is set, else as this one named it."""
+    named = request.app.state.settings.cds.params.base_url or str(request.base_url).rstrip("/")
+    return f"{named}/fhir"
 
 
 def _gives(words: str, *statuses: int) -> dict[int | str, dict[str, Any]]:

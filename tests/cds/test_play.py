@@ -174,6 +174,18 @@ def test_the_link_leads_to_the_page_with_the_case(ehr, service, chart):
     }  # fmt: skip
 
 
+def test_behind_a_proxy_every_address_begins_with_the_one_that_clients_call(served, chart):
+    """The proxy asks by a name of its own."""
+    outside = "https://backcast.hospital.example"
+    with served(base_url=outside) as one:
+        (card,) = chart.Ehr(one).cards("order-sign", [chart.order()])
+        assert card["links"][0]["url"].startswith(f"{outside}/#filled/")
+        assert one("GET", "/fhir/metadata").json()["implementation"]["url"] == f"{outside}/fhir"
+        target = f"{outside}/fhir/RiskAssessment/{card['uuid']}"
+        (entry,) = one("GET", "/fhir/Provenance", params={"target": target}).json()["entry"]
+        assert entry["fullUrl"] == f"{outside}/fhir/Provenance/{card['uuid']}"
+
+
 def test_old_answers_and_measurements_are_left_out_and_counted(ehr, service, chart):
     ehr.chart[2] = chart.observation("97909-6", 48, "{score_0_100}", days=400)
     (card,) = ehr.cards("order-sign", [chart.order()])
