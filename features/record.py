@@ -50,6 +50,12 @@ class Problem:
     to_do: str
     rows: tuple[int, ...] = ()
     places: tuple[str, ...] = ()
+    count: int = 0
+    """Of all rows, where `rows` and `places` hold the first of them alone."""
+
+    @property
+    def n_rows(self) -> int:
+        return self.count or len(self.rows or self.places)
 
     @property
     def stands(self) -> tuple[str, ...]:
@@ -57,12 +63,10 @@ class Problem:
         return self.places or tuple(map(str, self.rows))
 
     def __str__(self) -> str:
-        where = ""
-        if self.rows:
-            first = ", ".join(map(str, (self.places or self.rows)[:ROWS_NAMED])) + (
-                ", ..." if len(self.rows) > ROWS_NAMED else ""
-            )
-            where = f" in {len(self.rows)} row{'s' if len(self.rows) > 1 else ''} ({first})"
+        where, n_rows = "", self.n_rows
+        if n_rows:
+            first = ", ".join(self.stands[:ROWS_NAMED]) + (", ..." if n_rows > ROWS_NAMED else "")
+            where = f" in {n_rows} row{'s' if n_rows > 1 else ''} ({first})"
         return f"{self.column} {self.what}{where}. {self.to_do}"
 
 
@@ -77,7 +81,7 @@ def refuse_problems(source: str, problems: Sequence[Problem]) -> None:
 
 def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     """One row a problem: rule, column, n_rows, rows, what, to_do."""
-    rows = [(p.rule, p.column, len(p.rows), " ".join(p.stands), p.what, p.to_do, p.kind.__name__) for p in problems]
+    rows = [(p.rule, p.column, p.n_rows, " ".join(p.stands), p.what, p.to_do, p.kind.__name__) for p in problems]
     return pd.DataFrame(rows, columns=["rule", "column", "n_rows", "rows", "what", "to_do", "error"])
 
 
@@ -341,13 +345,27 @@ def range_words(variable: Variable) -> tuple[str, str, str]:
 
 def fraction_problems(cases: pd.DataFrame) -> list[Problem]:
     """Variables of a wide range that never exceed 1: recorded as a fraction, or in another unit."""
-    problems = []
+    return problems_of_highest(highest_values(cases))
+
+
+def highest_values(cases: pd.DataFrame) -> dict[str, tuple[int, float]]:
+    """Of each variable of a wide range, how many values are above 0 and the highest of them."""
+    highest = {}
     for variable in load_dictionary().variables:
         if variable.type != "number" or variable.name not in cases.columns or (variable.upper or 0) < FRACTION_RANGE:
             continue
-        values = cases[variable.name].dropna()
-        positive = values[values > 0]
-        if len(positive) >= FRACTION_CASES and positive.max() <= 1:
+        positive = cases.loc[cases[variable.name] > 0, variable.name]
+        if len(positive):
+            highest[variable.name] = len(positive), float(positive.max())
+    return highest
+
+
+def problems_of_highest(highest: Mapping[str, tuple[int, float]]) -> list[Problem]:
+    """The same from the highest values alone, which may have been gathered over parts of a table."""
+    problems = []
+    for name, (positive, value) in highest.items():
+        if positive >= FRACTION_CASES and value <= 1:
+            variable = load_dictionary()[name]
             problems.append(
                 Problem(
                     ValuesError,

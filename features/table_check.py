@@ -94,6 +94,12 @@ def _problem(column: str, check: str, places: pd.Series, first_row: int) -> Prob
     if check == "not_nullable":
         return Problem(ValuesError, "missing_key", column, "is empty", "Every case needs one.", rows)
     if check == "field_uniqueness":
-        return Problem(ValuesError, "duplicate_id", column, "is not unique", "Give each case an id of its own.", rows)
+        return repeated_id(rows)
     words = choice_words(variable) if variable.choices else range_words(variable)
     return Problem(ValuesError, words[0], column, words[1], words[2], rows)
+
+
+def repeated_id(rows: tuple[int, ...] = (), places: tuple[str, ...] = (), count: int = 0) -> Problem:
+    """Ids that stand more than once; see `Problem` for where they stand."""
+    what, to_do = "is not unique", "Give each case an id of its own."
+    return Problem(ValuesError, "duplicate_id", "case_id", what, to_do, rows, places, count)

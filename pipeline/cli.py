@@ -14,6 +14,7 @@ from features.errors import BackcastError
 if TYPE_CHECKING:
     from features.dictionary import Known
     from pipeline.intake import Reading
+    from pipeline.partitions.cluster import Workers
 
 CASES = click.argument("cases", type=click.Path(path_type=Path))
 """A file, a folder of files that belong together, or a query in a `.sql` file."""
@@ -47,6 +48,27 @@ FOR = click.option(
 )  # fmt: skip
 
 
+SCHEDULER = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Let the workers of this Dask scheduler do it, part by part (tcp://HOST:PORT).",
+)
+WORKERS = click.option(
+    "--workers", type=click.IntRange(min=1), help="Let so many processes of this machine do it, part by part."
+)
+
+
+def by_workers(scheduler: str | None, workers: int | None) -> Workers | None:
+    """Who is to do the work, if anybody but this process."""
+    if scheduler is None and workers is None:
+        return None
+    if scheduler is not None and workers is not None:
+        raise click.UsageError("Name --scheduler or --workers: a scheduler has workers of its own.")
+    from pipeline.partitions.cluster import Workers
+
+    return Workers(scheduler, workers)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="backcast")
 @click.option("--study", metavar="NAME", help="The study to work on.  [default: as in params.yaml]")
@@ -67,9 +89,25 @@ def cli(study: str | None) -> None:
     "--out", "problems_file", type=click.Path(path_type=Path, dir_okay=False),
     help="CSV for every problem of a study's records, with all its rows.",
 )  # fmt: skip
+@SCHEDULER
+@WORKERS
 @reading_options
-def check(cases: Path | None, moment: str, problems_file: Path | None, **reading: Unpack[Reading]) -> None:
-    """Is this file fit for the pipeline? Every problem at once. Without a file: is the study that is worked on?"""
+def check(
+    cases: Path | None, moment: str, problems_file: Path | None, scheduler: str | None, workers: int | None,
+    **reading: Unpack[Reading],
+) -> None:  # fmt: skip
+    """Is this file fit for the pipeline? Every problem at once. Without a file: is the study that is worked on?
+
+    With --workers or --scheduler a folder of Parquet files is checked part by part.
+    """
+    by = by_workers(scheduler, workers)
+    if by is not None:
+        from pipeline.partitions.commands import check_parts
+
+        if cases is None:
+            raise click.UsageError("With --workers or --scheduler name a folder of Parquet files.")
+        click.echo(f"{check_parts(cases, FIT_FOR[moment], by)} Fit for {moment}.")
+        return
     if cases is None:
         from pipeline.study import at_hand
         from pipeline.study_check import checked_study
@@ -85,12 +123,28 @@ def check(cases: Path | None, moment: str, problems_file: Path | None, **reading
 @cli.command()
 @CASES
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Parquet file for the predictions."
-)
+    "--out", type=click.Path(path_type=Path), required=True,
+    help="Parquet file for the predictions; with --workers or --scheduler a folder for its parts.",
+)  # fmt: skip
 @MODEL
+@SCHEDULER
+@WORKERS
 @reading_options
-def score(cases: Path, out: Path, models: tuple[str, ...], **reading: Unpack[Reading]) -> None:
-    """Risks, intervals, contributions and features of every case; the batch is logged in MLflow."""
+def score(
+    cases: Path, out: Path, models: tuple[str, ...], scheduler: str | None, workers: int | None,
+    **reading: Unpack[Reading],
+) -> None:  # fmt: skip
+    """Risks, intervals, contributions and features of every case; the batch is logged in MLflow.
+
+    With --workers or --scheduler a folder of Parquet files is scored part by part; after a crash the same command
+    goes on.
+    """
+    by = by_workers(scheduler, workers)
+    if by is not None:
+        from pipeline.partitions.commands import score_parts
+
+        click.echo(score_parts(cases, out, models, by))
+        return
     from pipeline.scoring import score_file
 
     summary = score_file(cases, out, models, **reading)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,11 @@ SLICE = 2_000
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A predictor and the name under which it was loaded."""
+    """A predictor, the name under which it was loaded, and its bundle's folder where that is still needed."""
 
     uri: str
     predictor: RiskPredictor
+    folder: Path | None = None
 
 
 @contextmanager
@@ -75,7 +76,8 @@ def uris_or_champions(client: tracking.Client, names: Sequence[str]) -> list[str
 
 
 def _loaded(client: tracking.Client, uri: str, scratch: Path) -> LoadedModel:
-    return LoadedModel(uri, RiskPredictor.load(bundle_folder(client, uri, scratch)))
+    folder = bundle_folder(client, uri, scratch)
+    return LoadedModel(uri, RiskPredictor.load(folder), folder)
 
 
 def bundle_folder(client: tracking.Client, uri: str, scratch: Path) -> Path:
@@ -141,21 +143,20 @@ def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Re
     cases = fit_cases(path, "preoperative", **reading)
     with written_whole(out) as beside:
         with loaded_models(names) as models:
-            table = _scored(cases, models)
+            table = scored(cases, models)
         put_table(table, beside, out.suffix)
-        origins = {model.predictor.bundle.provenance for model in models}
         with tracking.store():
             run_id = tracking.log_batch(
                 table,
                 models={model.predictor.bundle.outcome: model.uri for model in models},
                 input_sha256=input_sha256(path, cases),
                 n_cases=len(cases),
-                provenance="virtual" if "virtual" in origins else "registry",
+                provenance=provenance_of(models),
             )
     return _summary(cases, table, models, out, run_id)
 
 
-def _scored(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> pd.DataFrame:
+def scored(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> pd.DataFrame:
     """The table of all cases under all models; features are built once for models that build them alike."""
     tables = []
     features: dict[str, pd.DataFrame] = {}
@@ -179,18 +180,30 @@ def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
 
 
+def provenance_of(models: Sequence[LoadedModel]) -> str:
+    """Of a batch: `virtual` as soon as one model is."""
+    return "virtual" if "virtual" in {model.predictor.bundle.provenance for model in models} else "registry"
+
+
 def _summary(cases: pd.DataFrame, table: pd.DataFrame, models: list[LoadedModel], out: Path, run_id: str) -> str:
-    lines = [f"{len(cases)} cases under {len(models)} models, in {out}; logged in MLflow as run {run_id}."]
+    said = {}
+    for model in models:
+        rows = table[table["outcome"] == model.predictor.bundle.outcome]
+        said[model.predictor.bundle.outcome] = rows["risk"].mean(), int((rows["red_flags"] != "").sum())
+    return "\n".join(summary_lines(len(cases), said, models, str(out), run_id))
+
+
+def summary_lines(
+    n_cases: int, said: Mapping[str, tuple[float, int]], models: Sequence[LoadedModel], out: str, run_id: str
+) -> list[str]:
+    """What was done, in words; `said` gives the mean risk of each outcome and the number of cases with a red flag."""
+    lines = [f"{n_cases} cases under {len(models)} models, in {out}; logged in MLflow as run {run_id}."]
     for model in models:
         bundle = model.predictor.bundle
-        rows = table[table["outcome"] == bundle.outcome]
-        flagged = int((rows["red_flags"] != "").sum())
+        mean_risk, flagged = said[bundle.outcome]
         note = f"; no risk for {flagged} with a red flag" if flagged else ""
-        lines.append(
-            f"  {bundle.outcome:18} mean risk {rows['risk'].mean():.2f} by {bundle.learner}, {model.uri}{note}"
-        )
-    lines += [f"Caution: {caution}" for caution in dict.fromkeys(c for m in models for c in m.predictor.cautions)]
-    return "\n".join(lines)
+        lines.append(f"  {bundle.outcome:18} mean risk {mean_risk:.2f} by {bundle.learner}, {model.uri}{note}")
+    return lines + [f"Caution: {caution}" for caution in dict.fromkeys(c for m in models for c in m.predictor.cautions)]
 
 
 def explain_case(path: Path, case_id: str, out: Path, names: Sequence[str], **reading: Unpack[Reading]) -> list[str]:

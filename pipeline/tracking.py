@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import logging
+import math
 import os
 import re
 import shutil
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from sqlalchemy.exc import SQLAlchemyError
 
 from features.dictionary import Known, Variable, load_dictionary
@@ -54,6 +57,10 @@ NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How a store says that a model or an alias does not exist; anything else is a fault."""
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "xgboost")
 """What predicting needs, pinned as installed."""
+
+
+PREDICTIONS = "predictions.parquet"
+"""The table of a batch in its run: a file, or a folder of parts."""
 
 
 def model_name(outcome: str) -> str:
@@ -346,21 +353,51 @@ def log_batch(
 
     The table is keyed by the hash of model and input; `case_id` stays at home.
     """
-    mlflow.set_experiment(SCORING)
-    with mlflow.start_run(run_name=f"batch of {n_cases}") as run, tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "predictions.parquet"
+    mean_risks = {str(outcome): float(mean) for outcome, mean in table.groupby("outcome")["risk"].mean().items()}
+    with _scoring_run(models, input_sha256, n_cases, provenance, mean_risks) as (run_id, folder):
+        path = folder / PREDICTIONS
         table.drop(columns="case_id").to_parquet(path, index=False, compression="zstd")
         mlflow.log_artifact(str(path))
+    return run_id
+
+
+def log_parts(
+    parts: Sequence[Path], *, models: Mapping[str, str], input_sha256: str, n_cases: int, provenance: str,
+    mean_risks: Mapping[str, float],
+) -> str:  # fmt: skip
+    """The same of a batch whose table is in parts: a folder in place of the file, read in the same way."""
+    with _scoring_run(models, input_sha256, n_cases, provenance, mean_risks) as (run_id, folder):
+        for part in parts:
+            path = folder / part.name
+            _without_ids(part, path)
+            mlflow.log_artifact(str(path), PREDICTIONS)
+            path.unlink()
+    return run_id
+
+
+@contextmanager
+def _scoring_run(
+    models: Mapping[str, str], input_sha256: str, n_cases: int, provenance: str, mean_risks: Mapping[str, float]
+) -> Iterator[tuple[str, Path]]:
+    """The run of a batch with all but its table, and a folder for what is logged into it."""
+    mlflow.set_experiment(SCORING)
+    with mlflow.start_run(run_name=f"batch of {n_cases}") as run, tempfile.TemporaryDirectory() as folder:
+        yield str(run.info.run_id), Path(folder)
         write_json({"input_sha256": input_sha256, "models": dict(models)}, Path(folder) / "batch.json")
         mlflow.log_artifact(str(Path(folder) / "batch.json"))
         mlflow.set_tags({"input_sha256": input_sha256, "provenance": provenance})
         mlflow.set_tags({f"model.{outcome}": uri for outcome, uri in models.items()})
         mlflow.log_params({"cases": n_cases, "outcomes": len(models)})
-        by_outcome = table.groupby("outcome")["risk"]
-        mlflow.log_metrics(
-            {f"mean_risk/{outcome}": float(mean) for outcome, mean in by_outcome.mean().dropna().items()}
-        )
-        return str(run.info.run_id)
+        mlflow.log_metrics({f"mean_risk/{name}": mean for name, mean in mean_risks.items() if not math.isnan(mean)})
+
+
+def _without_ids(part: Path, path: Path) -> None:
+    """Copy a part without its ids, and without what its footer says of where it came from."""
+    with pq.ParquetFile(part) as source:
+        schema = pa.schema([field for field in source.schema_arrow if field.name != "case_id"])
+        with pq.ParquetWriter(path, schema, compression="zstd") as target:
+            for group in range(source.num_row_groups):
+                target.write_table(source.read_row_group(group, columns=schema.names).replace_schema_metadata(None))
 
 
 def log_validation(

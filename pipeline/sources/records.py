@@ -142,12 +142,8 @@ def _appended(folder: Path, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """
     first, *others = tables
     header = tables[first].columns
-    differences = []
-    for name in others:
-        lacks, has = header.difference(tables[name].columns), tables[name].columns.difference(header)
-        parts = [f"{verb} {', '.join(found)}" for verb, found in (("lacks", lacks), ("also has", has)) if len(found)]
-        if parts:
-            differences.append(f"{name} {' and '.join(parts)}")
+    unlike = {name: unlike_header(header, tables[name].columns) for name in others}
+    differences = [f"{name} {how}" for name, how in unlike.items() if how]
     if differences:
         raise ColumnsError(
             f"{folder}: the files have different headers. Beside {first}, {'; '.join(differences)}. Give all the same "
@@ -165,6 +161,12 @@ def _alike(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         name: table.assign(**{c: as_text(table[c]) for c in mixed if not is_text.loc[c, name]})
         for name, table in tables.items()
     }
+
+
+def unlike_header(first: Collection[str], other: Collection[str]) -> str:
+    """In what another header differs from the first one, in words that follow its file's name; empty if in nothing."""
+    lacks, has = sorted(set(first) - set(other)), sorted(set(other) - set(first))
+    return " and ".join(f"{verb} {', '.join(found)}" for verb, found in (("lacks", lacks), ("also has", has)) if found)
 
 
 def _answer(path: Path, params: IngestParams, names: Collection[str] | None) -> pd.DataFrame:

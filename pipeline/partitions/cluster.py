@@ -1,0 +1,205 @@
+"""Who does the work: the workers of a scheduler that is named, or of a cluster of this machine's own.
+
+`distributed` is imported here and nowhere else, when it is asked for. A remote scheduler's certificates and timeouts
+are Dask's own configuration (`distributed.comm.tls`, `DASK_…` in the environment).
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.errors import BackcastError
+from pipeline.partitions.code import difference, installed
+from pipeline.partitions.errors import ClusterError
+from pipeline.partitions.parts import Part
+from pipeline.partitions.work import Done
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+ANSWER_SECONDS = 10
+"""For a scheduler to answer, and for its first worker to be there."""
+ALONE_SECONDS = 60
+"""Without any worker, before it is given up; a worker that was killed is back within seconds."""
+AHEAD = 2
+"""Parts that each worker is given at a time: one to work on, one to go on with."""
+POLL_SECONDS = 5
+LOCAL = {
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,  # a worker holds one part, which is of no use on a disk
+    "distributed.worker.memory.pause": False,
+    "distributed.nanny.pre-spawn-environ": {
+        "MALLOC_TRIM_THRESHOLD_": 65536, "OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1, "MKL_NUM_THREADS": 1,
+        "TQDM_DISABLE": 1,
+    },
+}  # fmt: skip
+"""Of a cluster of this machine: one thread a process, no progress bar but that of the whole."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who is to do the work: a scheduler's workers, or so many processes of this machine."""
+
+    scheduler: str | None = None
+    processes: int | None = None
+
+
+@contextmanager
+def cluster(workers: Workers) -> Iterator[Client]:
+    """A client of the named scheduler, or of so many processes of this machine, which end with it.
+
+    The memory of this machine, or of its container, is divided among the processes: one that wants more is ended.
+
+    Raises
+    ------
+    ClusterError
+        If `distributed` is not installed, the scheduler does not answer, or it has no worker.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise ClusterError("Dask is not installed: pip install 'backcast[dask]'.") from None
+    scheduler = workers.scheduler
+    with ExitStack() as stack:
+        address: Any = scheduler
+        if scheduler is None:
+            logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of them is said by us
+            stack.enter_context(dask.config.set(LOCAL))
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="backcast-", ignore_cleanup_errors=True))
+            address = stack.enter_context(
+                LocalCluster(
+                    n_workers=workers.processes, threads_per_worker=1, processes=True, host="127.0.0.1",
+                    dashboard_address=None, local_directory=scratch, silence_logs=logging.CRITICAL,
+                )
+            )  # fmt: skip
+        try:
+            client = Client(address, timeout=ANSWER_SECONDS)
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"The scheduler {scheduler} does not answer: {error}. Name it as tcp://HOST:PORT."
+            ) from None
+        stack.enter_context(client)
+        try:
+            client.wait_for_workers(1, timeout=ANSWER_SECONDS)
+        except TimeoutError:
+            raise ClusterError(f"The scheduler {scheduler} has no worker. Start one: dask worker {scheduler}") from None
+        yield client
+
+
+def refuse_unfit_workers(client: Client, seen: Iterable[Path]) -> None:
+    """Refuse workers that have other code or libraries, or do not see these files: all of them at once.
+
+    Raises
+    ------
+    ClusterError
+    """
+    problems = []
+    for address, answer in client.run(_code_and_sight, [str(path) for path in seen], on_error="return").items():
+        if isinstance(answer, BaseException):
+            problems.append(f"{address} has no Backcast, or another version of it ({type(answer).__name__}: {answer})")
+            continue
+        said = difference(answer["installed"], installed())
+        if said:
+            problems.append(f"{address} has other code than yours: {said}")
+        if answer["unseen"]:
+            first, n = answer["unseen"][0], len(answer["unseen"])
+            problems.append(f"{address} does not see {first}" + (f" and {n - 1} more files" if n > 1 else ""))
+    if problems:
+        lines = "\n".join(f"  - worker {problem}" for problem in problems)
+        raise ClusterError(
+            f"Workers that cannot be used: {len(problems)}.\n{lines}\nEvery worker needs this version of Backcast and "
+            f"these libraries, and the same folders under the same names."
+        )
+
+
+def _code_and_sight(paths: list[str]) -> dict[str, Any]:
+    """Runs on a worker."""
+    return {"installed": installed(), "unseen": [path for path in paths if not Path(path).exists()]}
+
+
+def done_by_workers(
+    client: Client, parts: Iterable[Part], work: Callable[..., Done], *args: Any
+) -> Iterator[tuple[Part, Done]]:
+    """What the workers leave of each part, as they finish; no more than a few parts a worker are under way.
+
+    A part whose worker is lost is given to another. After an error no further part is begun, those under way are
+    finished, and the errors are raised together.
+
+    Raises
+    ------
+    ClusterError
+        If a part ends one worker after the other, or all workers or the scheduler are lost.
+    BackcastError
+        What a worker could not do, such as write.
+    """
+    from distributed import wait
+
+    waiting = iter(parts)
+    under_way: dict[Any, Part] = {}
+    errors: list[BackcastError] = []
+    idle = 0.0
+    while True:
+        workers = _workers(client)
+        for part in _next(waiting, 0 if errors else max(AHEAD * workers, 1) - len(under_way)):
+            under_way[client.submit(work, part, *args, pure=False, retries=0)] = part
+        if not under_way:
+            break
+        try:
+            finished = wait(list(under_way), timeout=POLL_SECONDS, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            idle = 0.0 if workers else idle + POLL_SECONDS
+            if idle >= ALONE_SECONDS:
+                raise ClusterError("All workers are lost. Start new ones; what is finished is kept.") from None
+            continue
+        for future in finished:
+            part = under_way.pop(future)
+            error = future.exception()
+            if error is None:
+                yield part, future.result()
+            else:
+                errors.append(_told(part, error))
+            future.release()
+    if errors:
+        raise _together(errors)
+
+
+def _workers(client: Client) -> int:
+    if client.status != "running":
+        raise ClusterError("The scheduler is lost. Start again: what is finished is kept.")
+    return len(client.nthreads())
+
+
+def _next(parts: Iterator[Part], n: int) -> Iterator[Part]:
+    for _ in range(n):
+        part = next(parts, None)
+        if part is None:
+            return
+        yield part
+
+
+def _told(part: Part, error: BaseException) -> BackcastError:
+    """What went wrong with a part, in words; what is a fault of ours is raised as it is."""
+    if isinstance(error, BackcastError):
+        return type(error)(f"{part.name}: {error}")
+    kind = type(error).__name__
+    if kind == "KilledWorker":
+        return ClusterError(
+            f"{part.name} ended one worker after the other. Is it too large for their memory? Divide it into smaller "
+            f"parts, or ask for fewer workers."
+        )
+    if kind in ("FutureCancelledError", "CancelledError"):
+        return ClusterError("The scheduler is lost. Start again: what is finished is kept.")
+    raise error
+
+
+def _together(errors: list[BackcastError]) -> BackcastError:
+    said = list(dict.fromkeys(str(error) for error in errors))
+    kind = min((type(error) for error in errors), key=lambda kind: kind.exit_status)
+    return kind("\n".join([*said, "What is finished is kept: the same command goes on from there."]))

@@ -1,0 +1,237 @@
+"""What `backcast check` and `backcast score` do with a folder of parts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from features.dictionary import Known
+from features.errors import FileFormatError
+from features.knowledge_tables import own_tables
+from pipeline import tracking
+from pipeline.files import write_json
+from pipeline.partitions.cluster import Workers, cluster, done_by_workers, refuse_unfit_workers
+from pipeline.partitions.code import difference, installed, predicting
+from pipeline.partitions.gathering import refuse_all
+from pipeline.partitions.parts import Part, parts_of
+from pipeline.partitions.receipts import Figures, receipt_of
+from pipeline.partitions.work import Asked, Done, check_part, score_part
+from pipeline.scoring import LoadedModel, loaded_models, provenance_of, summary_lines
+
+MANIFEST, MODELS = "_manifest.json", ".models"
+"""Names that readers of a folder of Parquet files pass over."""
+
+
+def check_parts(folder: Path, moment: Known, workers: Workers) -> str:
+    """Is every part fit? Every problem of the whole folder at once, and in words what was checked.
+
+    Raises
+    ------
+    BackcastError
+        With every problem; `ClusterError` if the workers cannot be used.
+    """
+    parts = parts_of(folder)
+    with cluster(workers) as client:
+        refuse_unfit_workers(client, [part.path for part in parts])
+        done = _shown(parts, done_by_workers(client, parts, check_part, _asked(moment)), "check")
+    refuse_all(str(folder), {part: each.found for part, each in done.items()})
+    n_cases = sum(part.rows for part in parts)
+    columns = max(each.found.columns for each in done.values())
+    return f"{folder}: {n_cases} cases in {len(parts)} parts, {columns} variables, no problem."
+
+
+def score_parts(folder: Path, out: Path, names: Sequence[str], workers: Workers) -> str:
+    """Score every part under every model into a part of the same name, log the batch, and say what was done.
+
+    Parts that were finished before from the same input are not scored again. The manifest appears last: a folder
+    without one is not a scored batch.
+
+    Raises
+    ------
+    BackcastError
+        With every problem of every part; what is finished is kept.
+    """
+    parts = parts_of(folder)
+    _refuse_out(out, folder, parts)
+    with _shared_models(names, out) as models:
+        _refuse_others(out, parts, models)
+        (out / MANIFEST).unlink(missing_ok=True)
+        bundles = {model.predictor.sha256: _bundle_place(out, model) for model in models}
+        with cluster(workers) as client:
+            refuse_unfit_workers(client, [*bundles.values(), *(part.path for part in parts)])
+            asked = _asked("preoperative")
+            done = _shown(parts, done_by_workers(client, parts, score_part, asked, out.resolve(), bundles), "score")
+    refuse_all(str(folder), {part: each.found for part, each in done.items()})
+    manifest = manifest_of(done)
+    run_id = _logged(out, manifest, models)
+    write_json(manifest, out / MANIFEST)
+    return _summary(out, manifest, models, done, run_id)
+
+
+def _asked(moment: Known) -> Asked:
+    return Asked(moment, dt.date.today(), installed(), own_tables())
+
+
+def _shown(parts: Sequence[Part], answers: Iterator[tuple[Part, Done]], what: str) -> dict[Part, Done]:
+    """The answers in the order of the parts, under a progress bar of cases as they come in."""
+    done = {}
+    with tqdm(total=sum(part.rows for part in parts), unit="case", unit_scale=True, desc=what, disable=None) as bar:
+        for part, each in answers:
+            done[part] = each
+            bar.set_postfix_str(f"{len(done)} of {len(parts)} parts", refresh=False)
+            bar.update(part.rows)
+    return {part: done[part] for part in parts}
+
+
+def _refuse_out(out: Path, folder: Path, parts: Sequence[Part]) -> None:
+    """Refuse a folder for the output that would mix with anything else.
+
+    Raises
+    ------
+    FileFormatError
+    """
+    if folder.resolve() in (out.resolve(), *out.resolve().parents) or out.resolve() in folder.resolve().parents:
+        raise FileFormatError(f"--out {out} and {folder} lie in one another. Name another folder.")
+    if out.exists() and not out.is_dir():
+        raise FileFormatError(f"--out {out} is a file. With --workers or --scheduler name a folder for the parts.")
+    names = {part.name for part in parts}
+    there = [path.name for path in out.iterdir()] if out.exists() else []
+    other = sorted(name for name in there if not name.startswith(".") and name not in names and name != MANIFEST)
+    if other:
+        raise FileFormatError(
+            f"--out {out} holds {', '.join(other)}, which is no part of {folder}. Take it away, or name another folder."
+        )
+
+
+def _refuse_others(out: Path, parts: Sequence[Part], models: Sequence[LoadedModel]) -> None:
+    """Refuse parts in the output that were made by other models or other code.
+
+    Raises
+    ------
+    FileFormatError
+        Naming every one of them.
+    """
+    wanted = _sha256s(models)
+    said = []
+    for part in parts:
+        target = out / part.name
+        if not target.exists():
+            continue
+        receipt = receipt_of(target)
+        if receipt is None:
+            said.append(f"{part.name} says nothing of what it was made from")
+        elif dict(receipt.models) != wanted:
+            said.append(f"{part.name} was made by other models")
+        elif other := difference(dict(receipt.made_with), predicting()):
+            said.append(f"{part.name} was made with other code: {other}")
+    if said:
+        lines = "\n".join(f"  - {line}" for line in said)
+        raise FileFormatError(
+            f"--out {out} holds parts of another batch.\n{lines}\nName another folder, or take them away."
+        )
+
+
+def _sha256s(models: Sequence[LoadedModel]) -> dict[str, str]:
+    return {model.predictor.bundle.outcome: model.predictor.sha256 for model in models}
+
+
+@contextmanager
+def _shared_models(names: Sequence[str], out: Path) -> Iterator[list[LoadedModel]]:
+    """The models, their bundles for so long in a folder that every worker sees, since the output's own is one.
+
+    What a process that was killed left behind is taken away too.
+    """
+    try:
+        with loaded_models(names) as models:
+            shutil.rmtree(out / MODELS, ignore_errors=True)
+            for model in models:
+                assert model.folder is not None
+                shutil.copytree(model.folder, _bundle_place(out, model))
+        yield models
+    finally:
+        _swept(out)
+
+
+def _bundle_place(out: Path, model: LoadedModel) -> Path:
+    return (out / MODELS / model.predictor.sha256).resolve()
+
+
+def _swept(out: Path) -> None:
+    """Away with the copies of the models, and with what a killed worker had begun to write."""
+    shutil.rmtree(out / MODELS, ignore_errors=True)
+    for begun in out.glob(".*.parquet.*") if out.is_dir() else ():
+        begun.unlink(missing_ok=True)
+
+
+def manifest_of(done: Mapping[Part, Done]) -> dict[str, Any]:
+    """What the whole batch was made from and what it says in sum, from the receipts of its parts.
+
+    `input_sha256` is the hash of what `sha256sum *.parquet` says in the folder of the cases.
+    """
+    receipts = {part: each.receipt for part, each in done.items() if each.receipt is not None}
+    first = next(iter(receipts.values()))
+    listed = "".join(f"{receipt.input_sha256}  {part.name}\n" for part, receipt in receipts.items())
+    return {
+        "cases": sum(receipt.cases for receipt in receipts.values()),
+        "input_sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        "models": dict(first.models),
+        "made_with": dict(first.made_with),
+        "outcomes": {outcome: _in_sum([r.figures[outcome] for r in receipts.values()]) for outcome in first.models},
+        "parts": [
+            {
+                "name": part.name,
+                "cases": receipt.cases,
+                "input_sha256": receipt.input_sha256,
+                "sha256": done[part].output_sha256,
+            }
+            for part, receipt in receipts.items()
+        ],
+    }
+
+
+def _in_sum(parts: Sequence[Figures]) -> dict[str, Any]:
+    with_risk = sum(part.with_risk for part in parts)
+    return {
+        "with_risk": with_risk,
+        "mean_risk": math.fsum(part.risk_sum for part in parts) / with_risk if with_risk else None,
+        "flagged": sum(part.flagged for part in parts),
+    }
+
+
+def _logged(out: Path, manifest: Mapping[str, Any], models: Sequence[LoadedModel]) -> str:
+    with tracking.store():
+        return tracking.log_parts(
+            [out / part["name"] for part in manifest["parts"]],
+            models={model.predictor.bundle.outcome: model.uri for model in models},
+            input_sha256=manifest["input_sha256"],
+            n_cases=manifest["cases"],
+            provenance=provenance_of(models),
+            mean_risks={outcome: said["mean_risk"] for outcome, said in manifest["outcomes"].items()},
+        )
+
+
+def _summary(
+    out: Path, manifest: Mapping[str, Any], models: Sequence[LoadedModel], done: Mapping[Part, Done], run_id: str
+) -> str:
+    said = manifest["outcomes"]
+    lines = summary_lines(
+        manifest["cases"],
+        {outcome: (each["mean_risk"], each["flagged"]) for outcome, each in said.items()},
+        models,
+        f"{out} ({len(done)} parts)",
+        run_id,
+    )
+    reused = sum(each.is_reused for each in done.values())
+    if reused:
+        lines.insert(1, f"  {reused} of the parts were finished before.")
+    peak = max(each.peak_bytes for each in done.values()) / 1e9
+    lines.insert(1, f"  The most memory that a worker had: {peak:.1f} GB.")
+    return "\n".join(lines)
