@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pandas as pd
 from tqdm import tqdm
@@ -27,10 +27,12 @@ from models.input_keys import keys_by_model
 from models.predictor import Explained, RiskPredictor
 from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
-from pipeline import tracking
 from pipeline.files import put_table, refuse_out, write_text, written_whole
 from pipeline.intake import Reading, fit_case, fit_cases
 from pipeline.sources.records import input_sha256
+
+if TYPE_CHECKING:
+    from pipeline import tracking  # where it is used it is imported: MLflow takes seconds, and scoring alone needs none
 
 NO_CHAMPION = "No model is registered as champion. Make them with `make repro`, or name --model."
 SLICE = 2_000
@@ -57,6 +59,8 @@ def loaded_models(names: Sequence[str]) -> Iterator[list[LoadedModel]]:
     BundleError
         If a model is damaged or was made with other code.
     """
+    from pipeline import tracking
+
     with tempfile.TemporaryDirectory() as scratch, tracking.store() as client:
         uris = uris_or_champions(client, names)
         if not uris:
@@ -72,6 +76,8 @@ def loaded_models(names: Sequence[str]) -> Iterator[list[LoadedModel]]:
 
 def uris_or_champions(client: tracking.Client, names: Sequence[str]) -> list[str]:
     """The named models, or the version that is champion of each outcome; empty where there is none."""
+    from pipeline import tracking
+
     return list(names) or [uri for outcome in outcome_names() if (uri := tracking.champion_uri(client, outcome))]
 
 
@@ -88,6 +94,8 @@ def bundle_folder(client: tracking.Client, uri: str, scratch: Path) -> Path:
     BundleError
         If it is no folder, or was made with other code; says which version this code made.
     """
+    from pipeline import tracking
+
     if not uri.startswith(("models:/", "runs:/")):
         if not Path(uri).is_dir():
             raise BundleError(f"{uri} is neither a bundle folder nor a registered model (models:/name@alias).")
@@ -107,6 +115,8 @@ def bundle_folder(client: tracking.Client, uri: str, scratch: Path) -> Path:
 
 def _whose_code(folder: Path) -> tuple[str, str, str]:
     """What a bundle answers, the hash of the code that made it, and that of the code which is loaded here."""
+    from pipeline import tracking
+
     if is_cause_model(folder):
         return tracking.CAUSE, read_head(folder, CAUSE_KEYS)["code_sha256"], code_sha256(JUDGING_MODULES)
     head = read_head(folder)
@@ -139,6 +149,8 @@ def batch_table(keys: list[str], explained: Explained, outcome: str) -> pd.DataF
 
 def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Reading]) -> str:
     """Score every case of a file under every model, write the table, log it, and say what was done."""
+    from pipeline import tracking
+
     refuse_out(out, path, (".parquet",))
     cases = fit_cases(path, "preoperative", **reading)
     with written_whole(out) as beside:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import BackcastError
-from pipeline.partitions.code import difference, installed
+from pipeline.partitions.code import code_and_sight, difference, installed
 from pipeline.partitions.errors import ClusterError
 from pipeline.partitions.parts import Part
 from pipeline.partitions.work import Done
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 ANSWER_SECONDS = 10
 """For a scheduler to answer, and for its first worker to be there."""
@@ -62,8 +62,8 @@ def cluster(workers: Workers) -> Iterator[Client]:
         If `distributed` is not installed, the scheduler does not answer, or it has no worker.
     """
     try:
-        import dask
-        from distributed import Client, LocalCluster
+        import dask.config
+        from distributed import Client
     except ImportError:
         raise ClusterError("Dask is not installed: pip install 'backcast[dask]'.") from None
     scheduler = workers.scheduler
@@ -73,12 +73,7 @@ def cluster(workers: Workers) -> Iterator[Client]:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of them is said by us
             stack.enter_context(dask.config.set(LOCAL))
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="backcast-", ignore_cleanup_errors=True))
-            address = stack.enter_context(
-                LocalCluster(
-                    n_workers=workers.processes, threads_per_worker=1, processes=True, host="127.0.0.1",
-                    dashboard_address=None, local_directory=scratch, silence_logs=logging.CRITICAL,
-                )
-            )  # fmt: skip
+            address = stack.enter_context(_local(workers.processes, scratch))
         try:
             client = Client(address, timeout=ANSWER_SECONDS)
         except (OSError, ValueError) as error:
@@ -93,6 +88,17 @@ def cluster(workers: Workers) -> Iterator[Client]:
         yield client
 
 
+def _local(processes: int | None, scratch: str) -> LocalCluster:
+    """Processes of this machine, whom nobody else who works on it can reach: the connections are encrypted."""
+    from distributed import LocalCluster, Security
+
+    return LocalCluster(
+        n_workers=processes, threads_per_worker=1, processes=True, host="127.0.0.1", security=Security.temporary(),
+        dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, local_directory=scratch,
+        silence_logs=logging.CRITICAL,
+    )  # fmt: skip
+
+
 def refuse_unfit_workers(client: Client, seen: Iterable[Path]) -> None:
     """Refuse workers that have other code or libraries, or do not see these files: all of them at once.
 
@@ -101,7 +107,7 @@ def refuse_unfit_workers(client: Client, seen: Iterable[Path]) -> None:
     ClusterError
     """
     problems = []
-    for address, answer in client.run(_code_and_sight, [str(path) for path in seen], on_error="return").items():
+    for address, answer in client.run(code_and_sight, [str(path) for path in seen], on_error="return").items():
         if isinstance(answer, BaseException):
             problems.append(f"{address} has no Backcast, or another version of it ({type(answer).__name__}: {answer})")
             continue
@@ -117,11 +123,6 @@ def refuse_unfit_workers(client: Client, seen: Iterable[Path]) -> None:
             f"Workers that cannot be used: {len(problems)}.\n{lines}\nEvery worker needs this version of Backcast and "
             f"these libraries, and the same folders under the same names."
         )
-
-
-def _code_and_sight(paths: list[str]) -> dict[str, Any]:
-    """Runs on a worker."""
-    return {"installed": installed(), "unseen": [path for path in paths if not Path(path).exists()]}
 
 
 def done_by_workers(

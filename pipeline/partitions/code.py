@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from models.bundle import ROOT, code_sha256
 
@@ -33,6 +36,11 @@ def predicting() -> dict[str, str]:
 
 def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def code_and_sight(paths: Sequence[str]) -> dict[str, Any]:
+    """What a worker has installed, and which of the files it does not see."""
+    return {"installed": installed(), "unseen": [path for path in paths if not Path(path).exists()]}
 
 
 def difference(has: dict[str, str], wanted: dict[str, str]) -> str:
