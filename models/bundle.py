@@ -45,7 +45,7 @@ HEAD_KEYS = {
     "files",
 }
 ROOT = Path(__file__).resolve().parent.parent
-PREDICTING_MODULES = ("__init__", "bundle", "encoding", "experience", "fitted", "predictor")
+PREDICTING_MODULES = ("__init__", "bundle", "encoding", "experience", "fitted", "predictor", "tree_tables")
 """The modules of `models/` that predict; with all of `features/` they are what `code_sha256` covers."""
 
 

@@ -47,7 +47,7 @@ OWN_TABLES = (
 )
 """The tables of this question; it also reads those of the first, whose builders it runs again."""
 HEAD_KEYS = {"question", "choices", "provenance", "code_sha256", "files"}
-JUDGING_MODULES = ("__init__", "bundle", "cause_model", "encoding", "experience", "fitted")
+JUDGING_MODULES = ("__init__", "bundle", "cause_model", "encoding", "experience", "fitted", "tree_tables")
 """The modules of `models/` that judge a case; with all of `features/` they are what its `code_sha256` covers."""
 
 

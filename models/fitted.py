@@ -27,9 +27,15 @@ from models.encoding import (
     n_cases,
     restricted_cubic_basis,
 )
+from models.tree_tables import NODE, ContributionTables, LeafTables, has_tables
 
 if TYPE_CHECKING:
     import xgboost as xgb
+
+FEW_CASES = 20
+"""Up to so many cases the trees of all refits are faster as arrays; both ways give the same numbers."""
+MANY_CASES = 2000
+"""From so many cases on trees are looked up in tables, which take a moment to make; the numbers are the same."""
 
 
 class FittedModel(Protocol):
@@ -186,18 +192,22 @@ class TreeModel:
         booster.load_model(bytearray(self.ubj))
         return booster
 
+    @cached_property
+    def tables(self) -> ContributionTables | None:
+        """The trees as tables of contributions; None where they ask too much for that."""
+        forest = _nodes([_forest(self)])[0]
+        return ContributionTables(self.booster, forest, len(self.encoding.columns)) if has_tables(forest) else None
+
     def contributions(self, frame: Columns) -> tuple[float, Floats]:
-        by_column = self.booster.predict(_matrix(self.encoding.encode(frame)), pred_contribs=True).astype(np.float64)
+        encoded = self.encoding.encode(frame)
+        if len(encoded) >= MANY_CASES and self.tables is not None:
+            return self.tables.base, self.encoding.by_predictor(self.tables.contributions(encoded))
+        by_column = self.booster.predict(_matrix(encoded), pred_contribs=True).astype(np.float64)
         base = float(by_column[0, -1]) if len(by_column) else 0.0
         return base, self.encoding.by_predictor(by_column[:, :-1])
 
     def log_odds(self, frame: Columns) -> Floats:
         return self.booster.predict(_matrix(self.encoding.encode(frame)), output_margin=True).astype(np.float64)
-
-
-NODE = np.dtype([("left", "<i4"), ("feature", "<i4"), ("split", "<f4"), ("leaf", "<f4")])
-"""Of a tree, whose nodes stand from the root on: `left` is the place of the left child, behind which the right one
-stands, and at a leaf its own; `split` is NaN there, where no value reaches it; `leaf` is the value of a leaf."""
 
 
 class TreeStack:
@@ -229,14 +239,7 @@ class TreeStack:
     @classmethod
     def of(cls, models: Sequence[TreeModel]) -> TreeStack:
         """Of at least one model."""
-        forests = [_forest(model) for model in models]
-        size = max(len(tree) for forest in forests for tree in forest)
-        nodes = np.zeros((len(forests), max(map(len, forests)), size), dtype=NODE)
-        nodes["left"], nodes["split"] = np.arange(size), np.nan
-        for own, forest in zip(nodes, forests, strict=True):
-            for place, tree in enumerate(forest):
-                own[place, : len(tree)] = tree
-        return cls([model.encoding for model in models], nodes)
+        return cls([model.encoding for model in models], _nodes([_forest(model) for model in models]))
 
     @classmethod
     def from_npy(cls, encodings: Sequence[Encoding], npy: bytes) -> TreeStack:
@@ -250,10 +253,12 @@ class TreeStack:
 
     def log_odds(self, frame: Columns) -> Floats:
         """Margins of all models, before recalibration: (n_models, n_cases)."""
+        if n_cases(frame) >= MANY_CASES and self._tables is not None:
+            return self._tables.margins(self._encodings[0].encode(frame), self._missing(frame))
         x = self._encoded(frame).astype(np.float32)
-        n_models, n_cases, n_columns = x.shape
-        first = np.arange(0, x.size, n_columns).reshape(n_models, n_cases, 1)
-        node = np.broadcast_to(self._root, (n_models, n_cases, self._root.shape[2]))
+        n_models, n_rows, n_columns = x.shape
+        first = np.arange(0, x.size, n_columns).reshape(n_models, n_rows, 1)
+        node = np.broadcast_to(self._root, (n_models, n_rows, self._root.shape[2]))
         for _ in range(self._depth):
             goes_right = x.take(first + self._feature.take(node)) >= self._split.take(node)
             node = self._left.take(node) + goes_right
@@ -261,9 +266,31 @@ class TreeStack:
 
     def _encoded(self, frame: Columns) -> Floats:
         """What each model sees: (n_models, n_cases, n_columns); they differ where something is missing alone."""
+        return np.where(self._missing(frame), self._fill[:, None, :], self._encodings[0].encode(frame))
+
+    def _missing(self, frame: Columns) -> NDArray[np.bool_]:
+        """(n_cases, n_columns): whether what a column is made from is not recorded."""
         encoding = self._encodings[0]
-        missing = np.stack([is_missing(frame[p.name]) for p in encoding.predictors], axis=1)[:, encoding.owner]
-        return np.where(missing, self._fill[:, None, :], encoding.encode(frame))
+        return np.stack([is_missing(frame[p.name]) for p in encoding.predictors], axis=1)[:, encoding.owner]
+
+    @cached_property
+    def _tables(self) -> LeafTables | None:
+        return LeafTables(self._nodes, self._fill) if has_tables(self._nodes) else None
+
+    def is_fast_for(self, n_cases: int) -> bool:
+        """Whether so many cases are better taken here than by one booster after another; both give the same numbers."""
+        return n_cases <= FEW_CASES or (n_cases >= MANY_CASES and has_tables(self._nodes))
+
+
+def _nodes(forests: Sequence[Sequence[NDArray[np.void]]]) -> NDArray[np.void]:
+    """The trees of several models in one array, (n_models, n_trees, n_nodes); what is lacking is a leaf of 0."""
+    size = max(len(tree) for forest in forests for tree in forest)
+    nodes = np.zeros((len(forests), max(map(len, forests)), size), dtype=NODE)
+    nodes["left"], nodes["split"] = np.arange(size), np.nan
+    for own, forest in zip(nodes, forests, strict=True):
+        for place, tree in enumerate(forest):
+            own[place, : len(tree)] = tree
+    return nodes
 
 
 def _forest(model: TreeModel) -> list[NDArray[np.void]]:

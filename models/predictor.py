@@ -25,8 +25,6 @@ from models.experience import SeenLimits, Similar
 from models.fitted import LinearModel, LinearStack, TreeModel, TreeStack, sigmoid
 
 Z_95 = 1.959963984540054
-FEW_CASES = 20
-"""Up to so many cases the trees of all refits are faster as arrays; both ways give the same numbers."""
 VIRTUAL_CAUTION = "Made from the virtual registry: not for patients."
 
 
@@ -181,7 +179,7 @@ class RiskPredictor:
             return np.full(n_cases, np.nan)
         if self._linear is not None:
             margins = self._linear.log_odds(predictors)
-        elif self._trees is not None and n_cases <= FEW_CASES:
+        elif self._trees is not None and self._trees.is_fast_for(n_cases):
             margins = self._trees.log_odds(predictors)
         else:
             margins = np.stack([refit.log_odds(predictors) for refit in self.bundle.refits])
