@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -12,13 +13,15 @@ import numpy as np
 import pandas as pd
 
 from features.dictionary import Known
-from features.errors import CaseNotFoundError
+from features.errors import BackcastError, CaseNotFoundError
 from features.record import (
     Problem,
     date_problems,
     followup_problems,
     fraction_problems,
+    highest_values,
     patient_problems,
+    problems_of_highest,
     refuse_problems,
     required_columns,
     typed_cases,
@@ -26,13 +29,17 @@ from features.record import (
 )
 from features.table_check import schema_problems
 from pipeline.params import IngestParams
-from pipeline.sources.records import read_records
+from pipeline.sources.records import input_sha256, is_parquet_file, n_records, read_records, record_slices
 from pipeline.sources.text import place_text
 
 FIRST_ROW = 2
 """The number that the first case has while problems are looked for; then each is told its true place."""
 MARKS = ["", "NA"]
 """What stands for a missing value in a file that is named on the command line."""
+
+
+OF_A_WHOLE = "wrong_unit"
+"""The rule that a slice may seem to break where the whole does not."""
 
 
 class Reading(TypedDict, total=False):
@@ -62,6 +69,58 @@ def fit_cases(
     cases, problems = checked_records(path, how, moment, today=today, required=required)
     refuse_problems(str(path), problems)
     return cases.set_index("case_id")
+
+
+@dataclass(frozen=True)
+class PlannedCases:
+    """The cases of a file that are to be scored: so many, a hash of the input, and themselves, slice by slice."""
+
+    n: int
+    sha256: str
+    slices: Iterator[pd.DataFrame]
+    """Each with `case_id` as index."""
+
+
+def planned_cases(path: Path, rows: int, **reading: Unpack[Reading]) -> PlannedCases:
+    """The cases of a file that is fit for a prediction, in slices of so many.
+
+    The first slice is read and checked at once, the others of a Parquet file when they are asked for; anything else
+    is read as a whole.
+
+    Raises
+    ------
+    BackcastError
+        With every problem of the file, also when a later slice is asked for.
+    """
+    if not is_parquet_file(path):
+        cases = fit_cases(path, "preoperative", **reading)
+        slices = (cases.iloc[start : start + rows] for start in range(0, len(cases), rows))
+        return PlannedCases(len(cases), input_sha256(path, cases), slices)
+    later = _fit_slices(path, rows, **reading)
+    first = next(later)
+    return PlannedCases(n_records(path), input_sha256(path, first), chain([first], later))
+
+
+def _fit_slices(path: Path, rows: int, **reading: Unpack[Reading]) -> Iterator[pd.DataFrame]:
+    """The cases of a Parquet file; whatever is wrong with a slice is looked for and said of the whole file."""
+    how, today, required = named_file(path, **reading), dt.date.today(), required_columns("preoperative")
+    ids: list[pd.Series] = []
+    highest: dict[str, tuple[int, float]] = {}
+    try:
+        for text in record_slices(path, how, rows):
+            cases, problems = checked_text(text, "preoperative", today=today, required=required, is_part=True)
+            refuse_problems(str(path), [problem for problem in problems if problem.rule != OF_A_WHOLE])
+            ids.append(cases["case_id"])
+            for name, (number, value) in highest_values(cases).items():
+                before, most = highest.get(name, (0, value))
+                highest[name] = before + number, max(most, value)
+            yield cases.set_index("case_id")
+        refuse_problems(str(path), problems_of_highest(highest))
+        is_sound = bool(ids) and pd.concat(ids).is_unique
+    except BackcastError:
+        is_sound = False
+    if not is_sound:
+        fit_cases(path, "preoperative", **reading)
 
 
 def fit_case(path: Path, case_id: str, moment: Known, **reading: Unpack[Reading]) -> pd.DataFrame:

@@ -27,16 +27,16 @@ from models.input_keys import keys_by_model
 from models.predictor import Explained, RiskPredictor
 from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
-from pipeline.files import put_table, refuse_out, write_text, written_whole
-from pipeline.intake import Reading, fit_case, fit_cases
-from pipeline.sources.records import input_sha256
+from pipeline.batch_file import BatchFile
+from pipeline.files import refuse_out, write_text, written_whole
+from pipeline.intake import Reading, fit_case, planned_cases
 
 if TYPE_CHECKING:
     from pipeline import tracking  # where it is used it is imported: MLflow takes seconds, and scoring alone needs none
 
 NO_CHAMPION = "No model is registered as champion. Make them with `make repro`, or name --model."
-SLICE = 2_000
-"""Cases a step of the progress bar."""
+SLICE = 2**15
+"""Cases that are in memory at a time, and a step of the progress bar."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,12 @@ def loaded_models(names: Sequence[str]) -> Iterator[list[LoadedModel]]:
     """
     from pipeline import tracking
 
-    with tempfile.TemporaryDirectory() as scratch, tracking.store() as client:
-        uris = uris_or_champions(client, names)
-        if not uris:
-            raise TrackingError(NO_CHAMPION)
-        models = [_loaded(client, uri, Path(scratch) / str(number)) for number, uri in enumerate(uris)]
+    with tempfile.TemporaryDirectory() as scratch:
+        with tracking.store() as client:  # and no longer: a full disk later is no fault of the store
+            uris = uris_or_champions(client, names)
+            if not uris:
+                raise TrackingError(NO_CHAMPION)
+            models = [_loaded(client, uri, Path(scratch) / str(number)) for number, uri in enumerate(uris)]
         outcomes = [model.predictor.bundle.outcome for model in models]
         if len(set(outcomes)) < len(outcomes):
             raise BundleError(
@@ -148,28 +149,40 @@ def batch_table(keys: list[str], explained: Explained, outcome: str) -> pd.DataF
 
 
 def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Reading]) -> str:
-    """Score every case of a file under every model, write the table, log it, and say what was done."""
+    """Score every case of a file under every model, write the table, log it, and say what was done.
+
+    Cases are read, checked, scored and written in slices, so that memory does not grow with them, where the file is
+    Parquet; anything else is read at once. A fault in any slice refuses the whole file, and nothing is written.
+    """
     from pipeline import tracking
 
     refuse_out(out, path, (".parquet",))
-    cases = fit_cases(path, "preoperative", **reading)
+    cases = planned_cases(path, SLICE, **reading)
     with written_whole(out) as beside:
-        with loaded_models(names) as models:
-            table = scored(cases, models)
-        put_table(table, beside, out.suffix)
+        with loaded_models(names) as models, BatchFile(beside) as batch:
+            for some in tqdm(cases.slices, total=-(-cases.n // SLICE), desc="score", unit_scale=SLICE, unit="case",
+                             disable=None if cases.n > SLICE else True):  # fmt: skip
+                batch.write(_by_outcome(some, models))
+        said = batch.said()
         with tracking.store():
             run_id = tracking.log_batch(
-                table,
+                beside,
                 models={model.predictor.bundle.outcome: model.uri for model in models},
-                input_sha256=input_sha256(path, cases),
-                n_cases=len(cases),
+                input_sha256=cases.sha256,
+                n_cases=batch.n_cases,
                 provenance=provenance_of(models),
+                mean_risks={outcome: each.mean_risk for outcome, each in said.items()},
             )
-    return _summary(cases, table, models, out, run_id)
+    return "\n".join(summary_lines(batch.n_cases, said, models, str(out), run_id))
 
 
 def scored(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> pd.DataFrame:
-    """The table of all cases under all models; features are built once for models that build them alike."""
+    """The table of all cases under all models: all cases of an outcome, then all of the next."""
+    return pd.concat(_by_outcome(cases, models), ignore_index=True)
+
+
+def _by_outcome(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> list[pd.DataFrame]:
+    """The table of the cases under each model; features are built once for models that build them alike."""
     tables = []
     features: dict[str, pd.DataFrame] = {}
     keys = keys_by_model(cases, [model.predictor.sha256 for model in models])
@@ -180,29 +193,23 @@ def scored(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> pd.DataFrame:
             features[known] = build_features(cases, params)
         explained = explained_in_slices(model, cases, features[known])
         tables.append(batch_table(own_keys, explained, model.predictor.bundle.outcome))
-    return _joined(tables)
+    return _alike(tables)
 
 
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """All outcomes below one another; a contribution that a model does not have is missing."""
+def _alike(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The same tables in the same columns; a contribution that a model does not have is missing."""
+    if len(tables) == 1:
+        return tables
     contributions = [c for table in tables for c in table.columns if c.startswith("contribution_")]
     front = list(tables[0].columns[: list(tables[0].columns).index("provenance") + 1])
     features = [c for c in tables[0].columns if c not in front and not c.startswith("contribution_")]
     columns = [*front, *dict.fromkeys(contributions), *features]
-    return pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
+    return [table.reindex(columns=columns) for table in tables]
 
 
 def provenance_of(models: Sequence[LoadedModel]) -> str:
     """Of a batch: `virtual` as soon as one model is."""
     return "virtual" if "virtual" in {model.predictor.bundle.provenance for model in models} else "registry"
-
-
-def _summary(cases: pd.DataFrame, table: pd.DataFrame, models: list[LoadedModel], out: Path, run_id: str) -> str:
-    said = {}
-    for model in models:
-        rows = table[table["outcome"] == model.predictor.bundle.outcome]
-        said[model.predictor.bundle.outcome] = rows["risk"].mean(), int((rows["red_flags"] != "").sum())
-    return "\n".join(summary_lines(len(cases), said, models, str(out), run_id))
 
 
 def summary_lines(

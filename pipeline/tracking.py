@@ -347,16 +347,16 @@ def _absolute(uri: str) -> str:
 
 
 def log_batch(
-    table: pd.DataFrame, *, models: Mapping[str, str], input_sha256: str, n_cases: int, provenance: str
-) -> str:
+    predictions: Path, *, models: Mapping[str, str], input_sha256: str, n_cases: int, provenance: str,
+    mean_risks: Mapping[str, float],
+) -> str:  # fmt: skip
     """A scored batch as a run: its table of predictions and contributions, and what it was made with.
 
     The table is keyed by the hash of model and input; `case_id` stays at home.
     """
-    mean_risks = {str(outcome): float(mean) for outcome, mean in table.groupby("outcome")["risk"].mean().items()}
     with _scoring_run(models, input_sha256, n_cases, provenance, mean_risks) as (run_id, folder):
         path = folder / PREDICTIONS
-        table.drop(columns="case_id").to_parquet(path, index=False, compression="zstd")
+        _without_ids(predictions, path)
         mlflow.log_artifact(str(path))
     return run_id
 

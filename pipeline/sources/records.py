@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from features.errors import ColumnsError, FileFormatError
 from pipeline.params import IngestParams
 from pipeline.sources.database import database_url, described, query_table
 from pipeline.sources.delimited import delimited_table, unpacked
-from pipeline.sources.parquet import parquet_table
+from pipeline.sources.parquet import parquet_slices, parquet_table
 from pipeline.sources.text import as_text, refuse_cell_errors
 from pipeline.sources.workbook import workbook_table
 
@@ -72,6 +73,26 @@ def read_records(path: Path, params: IngestParams, names: Collection[str] | None
         text = _file(path, params, names)
     refuse_cell_errors(str(path), text)
     return text
+
+
+def is_parquet_file(path: Path) -> bool:
+    return path.suffix.lower() in PARQUET and not path.is_dir()
+
+
+def n_records(path: Path) -> int:
+    """How many records a sound Parquet file holds; only its end is read."""
+    n: int = pq.read_metadata(path).num_rows
+    return n
+
+
+def record_slices(path: Path, params: IngestParams, rows: int) -> Iterator[pd.DataFrame]:
+    """As `read_records`, of a Parquet file in slices of so many rows; none where it has no case."""
+    raw, first = file_bytes(path), first_row(path)
+    for text in parquet_slices(str(path), raw, missing_marks=params.missing_marks, names=None, rows=rows):
+        text.index = pd.RangeIndex(first, first + len(text), name="row")
+        first += len(text)
+        refuse_cell_errors(str(path), text)
+        yield text
 
 
 def _file(path: Path, params: IngestParams, names: Collection[str] | None) -> pd.DataFrame:
@@ -211,7 +232,7 @@ def _canonical_bytes(values: pd.Series) -> bytes:
 def input_sha256(path: Path, cases: pd.DataFrame) -> str:
     """Which input it was: the hash of a file's bytes, or of the cases where there is no one file that holds them."""
     if path.is_file() and path.suffix.lower() != QUERY:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return _file_sha256(path)
     return content_sha256(cases)
 
 
@@ -243,4 +264,5 @@ def _file_facts(path: Path, n_cases: int) -> dict[str, Any]:
 
 
 def _file_sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
