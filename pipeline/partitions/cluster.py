@@ -165,7 +165,7 @@ def done_by_workers(
             if error is None:
                 yield part, future.result()
             else:
-                errors.append(_told(part, error))
+                errors.append(_in_words(part, error))
             future.release()
     if errors:
         raise _together(errors)
@@ -185,10 +185,10 @@ def _next(parts: Iterator[Part], n: int) -> Iterator[Part]:
         yield part
 
 
-def _told(part: Part, error: BaseException) -> BackcastError:
-    """What went wrong with a part, in words; what is a fault of ours is raised as it is."""
+def _in_words(part: Part, error: BaseException) -> BackcastError:
+    """What went wrong with a part; a fault of ours is raised as it is."""
     if isinstance(error, BackcastError):
-        return type(error)(f"{part.name}: {error}")
+        return error
     kind = type(error).__name__
     if kind == "KilledWorker":
         return ClusterError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import resource
+import socket
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.dictionary import Known
-from features.errors import BackcastError
+from features.errors import BackcastError, BundleError
 from features.knowledge_tables import use_study
 from features.record import ROWS_NAMED, Problem, highest_values
 from models.predictor import RiskPredictor
@@ -125,7 +126,7 @@ def score_part(part: Part, asked: Asked, out: Path, bundles: Mapping[str, Path])
 def _refuse_other_code(asked: Asked) -> None:
     said = difference(installed(), dict(asked.installed))
     if said:
-        raise ClusterError(f"a worker has other code than yours: {said}")
+        raise ClusterError(f"A worker on {socket.gethostname()} has other code than yours: {said}.")
 
 
 @cache
@@ -145,7 +146,7 @@ def _models(bundles: tuple[tuple[str, Path], ...]) -> list[LoadedModel]:
     models = [LoadedModel(sha256, RiskPredictor.load(folder)) for sha256, folder in bundles]
     for model in models:
         if model.predictor.sha256 != model.uri:
-            raise ClusterError(f"a worker was given another model than {model.uri}: {model.predictor.sha256}")
+            raise BundleError(f"A worker was given the model {model.predictor.sha256} in place of {model.uri}.")
     return models
 
 
