@@ -32,9 +32,13 @@ class ServedModel(PythonModel):
 
 
 def with_null(answer: pd.DataFrame) -> pd.DataFrame:
-    """None for a number that is missing, as under a red flag: MLflow would write NaN, which is no JSON."""
-    missing = [name for name in answer.columns if answer[name].isna().any()]
-    return answer.assign(**{name: answer[name].astype(object).where(answer[name].notna(), None) for name in missing})
+    """A nullable column for numbers that are missing, as under a red flag.
+
+    As NaN, MLflow's server would write what is no JSON. As None, the column would be no number any more, and
+    MLflow's Spark UDF, asked for `double`, would take another one in place of the risk.
+    """
+    missing = [name for name in answer.select_dtypes("float64") if answer[name].isna().any()]
+    return answer.astype(dict.fromkeys(missing, "Float64"))
 
 
 set_model(ServedModel())

@@ -32,6 +32,8 @@ FOLLOWED = {
 """Pages that are followed one after the other, as a person of that kind would."""
 SHOWN_ELSEWHERE = {"docs/how_to/cds_hooks.md": "tests/cds/test_docs.py"}
 """Pages whose output a test of their own compares, against a service with models of its own."""
+FOLLOWED_ELSEWHERE = {"docs/how_to/spark.md": "tests/service/test_spark.py"}
+"""Pages whose steps a test of their own runs, since they need what is not everywhere."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_what_the_how_to_pages_add_is_found_by_their_checks(root, tmp_path, read
 
 def _elsewhere() -> set[str]:
     """Names of the pages that are followed by other means than their checks."""
-    return {Path(page).stem for pages in FOLLOWED.values() for page in pages}
+    return {Path(page).stem for pages in (*FOLLOWED.values(), tuple(FOLLOWED_ELSEWHERE)) for page in pages}
 
 
 def _together(checks: list, reader: ModuleType) -> list:
@@ -71,7 +73,7 @@ def _together(checks: list, reader: ModuleType) -> list:
 
 def test_every_page_with_commands_is_followed(root, pages, reader):
     followed = {root / page for pages in FOLLOWED.values() for page in pages}
-    for page, test in SHOWN_ELSEWHERE.items():
+    for page, test in (SHOWN_ELSEWHERE | FOLLOWED_ELSEWHERE).items():
         assert Path(page).name in (root / test).read_text(encoding="utf-8")
     how_to = set((root / "docs/how_to").glob("*.md"))
     assert {page for page in pages if reader.commands_of(page)} <= followed | how_to

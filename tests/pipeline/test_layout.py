@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
         assert set(json.loads(line)) & HEAVY == set()
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "bootstrap.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "bootstrap.lock", "spark.lock"])
 def test_a_lock_file_names_packages_and_hashes_and_no_place(lock, root):
     requirement = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9,._-]+\])?==[^ ]+( ; [^/:@]+)? \\")
     for line in (root / lock).read_text(encoding="utf-8").splitlines():
@@ -92,10 +93,24 @@ def test_a_lock_file_names_packages_and_hashes_and_no_place(lock, root):
         assert "\\" not in line.rstrip("\\")
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "bootstrap.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "bootstrap.lock", "spark.lock"])
 def test_every_locked_package_has_a_hash(lock, root):
     blocks = re.split(r"\n(?=[a-z0-9])", (root / lock).read_text(encoding="utf-8").strip())
     assert [block.splitlines()[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def locked(text: str) -> dict[str, str]:
+    """The version of each package that a lock file names."""
+    return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", text, flags=re.MULTILINE))
+
+
+def test_every_extra_is_locked_and_what_spark_adds_agrees_with_the_rest(root):
+    extras = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = re.search(r"^EXTRAS +:= (.*)$", (root / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert named[1].split() == sorted(set(extras) - {"spark"})
+    whole, added = (locked((root / lock).read_text(encoding="utf-8")) for lock in ("requirements.lock", "spark.lock"))
+    assert all(re.split(r"[<>=]", wanted)[0] in added for wanted in extras["spark"])
+    assert {name: version for name, version in added.items() if whole.get(name, version) != version} == {}
 
 
 def test_help_names_every_command(backcast):
