@@ -112,7 +112,7 @@ def erase(named: Path | None, *, case: str | None, patient: str | None, predicti
         record.erase(found, reason)
     return (
         f"{path}: the content of {several(len(found), 'answer')}, with what was attached, is erased. The chain keeps "
-        f"that it was given. `backcast export` takes its traces out of MLflow; see to backups."
+        "that something was answered. `backcast export` takes the traces out of MLflow; see to backups."
     )
 
 

@@ -67,7 +67,7 @@ def test_show_tells_and_draws_and_gives_the_json(run, path, receipt, tmp_path):
 def test_erase_takes_a_person_out_and_the_chain_verifies(run, path, receipt):
     said, status = run("erase", "--patient", "P1", "--store", path)
     assert status == 0
-    assert "the content of 1 answers" in said
+    assert "the content of 1 answer," in said
     assert "P1" not in said
     assert "content of 1 entry erased" in run("verify", path)[0]
     said, status = run("erase", "--case", "C1", "--store", path)
