@@ -221,7 +221,7 @@ def typed_cases(text: pd.DataFrame, first_row: int = 2) -> tuple[pd.DataFrame, l
         if name in dictionary and times == 1:
             columns[name], found = _typed(text[name], dictionary[name], first_row)
             problems += found
-    return pd.DataFrame(columns, index=text.index), problems
+    return pd.DataFrame(columns, index=text.index, copy=False), problems
 
 
 def _typed(text: pd.Series, variable: Variable, first_row: int) -> tuple[pd.Series, list[Problem]]:

@@ -141,10 +141,22 @@ def flag_names(findings: Findings) -> list[str]:
 def names_of_flags(raised: Mapping[str, NDArray[np.bool_]]) -> list[str]:
     """The flags of each case that are raised in one text, empty where none is."""
     matrix = np.stack(list(raised.values()), axis=1)
-    if not matrix.any():
-        return [""] * len(matrix)
-    flags = list(raised)
-    return [", ".join(flags[place] for place in np.flatnonzero(row)) for row in matrix]
+    flags, names = list(raised), [""] * len(matrix)
+    for case in np.flatnonzero(matrix.any(axis=1)):
+        names[case] = ", ".join(flags[place] for place in np.flatnonzero(matrix[case]))
+    return names
+
+
+class _Named:
+    """A few variables of many cases, without the matrix of all."""
+
+    def __init__(self, cases: pd.DataFrame) -> None:
+        self._cases = cases
+
+    def variable(self, name: str, /) -> Floats:
+        if name in self._cases.columns and self._cases[name].dtype == np.float64:
+            return self._cases[name].to_numpy()
+        return Findings(self._cases[[name] if name in self._cases.columns else []]).variable(name)
 
 
 def red_flags(cases: pd.DataFrame) -> pd.DataFrame:
@@ -154,7 +166,7 @@ def red_flags(cases: pd.DataFrame) -> pd.DataFrame:
 
 def red_flag_names(cases: pd.DataFrame) -> pd.Series:
     """The raised flags of each case in one text, empty where none is, or where a study has no red flag at all."""
-    names = flag_names(Findings(cases)) if red_flag_rules() else ""
+    names = names_of_flags(_raised(_Named(cases), BEFORE)) if red_flag_rules() else ""
     return pd.Series(names, index=cases.index, name="red_flags", dtype=object)
 
 

@@ -63,7 +63,7 @@ class Thresholds:
         return reached
 
     def questions(self, trees: NDArray[np.void]) -> list[list[Question]]:
-        """The questions of each of (n_trees, n_nodes) trees, in the order of its nodes, which is that of the bits."""
+        """The questions of each of (n_trees, n_nodes) trees, in the order of its nodes and so of the bits."""
         tree, node = np.nonzero(trees["left"] != np.arange(trees.shape[1]))
         column, split = trees["feature"][tree, node], trees["split"][tree, node]
         of_column = {each: self.reached(each, split[column == each]) for each in np.unique(column).tolist()}
@@ -178,23 +178,19 @@ class _Answers:
         self._all, self._one = np.empty(n_cases, dtype=np.uint8), np.empty(n_cases, dtype=np.uint8)
 
     def __call__(self, questions: list[Question], seen: Sequence[Reached]) -> Answers:
-        """(n_cases,); kept until the next tree is asked."""
-        if not questions:
-            self._all[:] = 0
-            return self._all
-        for bit, (column, place) in enumerate(questions):
-            to = self._one if bit else self._all
-            np.greater_equal(seen[column], place, out=to.view(np.bool_))
-            if bit:
-                np.left_shift(to, bit, out=to)
-                np.bitwise_or(self._all, to, out=self._all)
+        """(n_cases,), the first question's answer as the highest bit; kept until the next tree is asked."""
+        self._all[:] = 0
+        for column, place in questions:
+            np.greater_equal(seen[column], place, out=self._one.view(np.bool_))
+            np.add(self._all, self._all, out=self._all)  # ten times as fast as a shift
+            np.bitwise_or(self._all, self._one, out=self._all)
         return self._all
 
 
 def _leaf_tables(nodes: NDArray[np.void]) -> Singles:
     """The leaf that is reached by each way to answer: (n_models, n_trees, 2 ** QUESTIONS)."""
     asks = nodes["left"] != np.arange(nodes.shape[2])
-    bit = np.cumsum(asks, axis=2) - 1
+    bit = asks.sum(axis=2, keepdims=True) - np.cumsum(asks, axis=2)
     ways = np.arange(2**QUESTIONS)
     node = np.zeros((*nodes.shape[:2], len(ways)), dtype=np.intp)
     while True:
