@@ -46,8 +46,8 @@ class Layout:
         present = [(place, name) for place, name in enumerate(self.names) if name in cases.columns]
         numeric = [(place, name) for place, name in present if name not in self.codes]
         if numeric:
-            places, columns = zip(*numeric, strict=True)
-            values[:, places] = _as_floats(cases[list(columns)])
+            by_column = np.array([_as_floats(cases[name]) for _, name in numeric])
+            values[:, [place for place, _ in numeric]] = by_column.T
         for place, name in present:
             if name in self.codes:
                 found = pd.Index(self.codes[name]).get_indexer(pd.Index(cases[name]))
@@ -87,10 +87,10 @@ class Layout:
         return found
 
 
-def _as_floats(columns: pd.DataFrame) -> Floats:
-    if all(dtype.kind in "fiu" for dtype in columns.dtypes if hasattr(dtype, "kind")):
-        return columns.to_numpy(dtype=np.float64, na_value=np.nan)
-    return columns.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+def _as_floats(column: pd.Series) -> Floats:
+    if getattr(column.dtype, "kind", "") not in "fiu":
+        column = pd.to_numeric(column, errors="coerce")
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 _COORDINATE = {"upper_region": "region"}
