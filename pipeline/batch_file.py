@@ -7,7 +7,7 @@ their own until all cases are scored.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ class Said(NamedTuple):
     """Over the cases that have a risk; NaN where none has."""
     flagged: int
     """Cases with a red flag."""
+    with_risk: int
 
 
 class BatchFile:
@@ -88,6 +89,11 @@ class BatchFile:
     def said(self) -> dict[str, Said]:
         """Of each outcome; the same however the cases were sliced."""
         return {
-            outcome: Said(float(pd.Series(np.concatenate(risks)).mean()), self._flagged[outcome])
+            outcome: Said(float(known.mean()), self._flagged[outcome], int(known.count()))
             for outcome, risks in self._risks.items()
+            if len(known := pd.Series(np.concatenate(risks)))
         }
+
+    def note(self, footer: Mapping[bytes, bytes]) -> None:
+        """Let the file's footer hold this too."""
+        self._writers[0].add_key_value_metadata(footer)

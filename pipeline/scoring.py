@@ -27,7 +27,7 @@ from models.input_keys import keys_by_model
 from models.predictor import Explained, RiskPredictor
 from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
-from pipeline.batch_file import BatchFile
+from pipeline.batch_file import BatchFile, Said
 from pipeline.files import refuse_out, write_text, written_whole
 from pipeline.intake import Reading, fit_case, planned_cases
 
@@ -162,7 +162,7 @@ def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Re
         with loaded_models(names) as models, BatchFile(beside) as batch:
             for some in tqdm(cases.slices, total=-(-cases.n // SLICE), desc="score", unit_scale=SLICE, unit="case",
                              disable=None if cases.n > SLICE else True):  # fmt: skip
-                batch.write(_by_outcome(some, models))
+                batch.write(by_outcome(some, models))
         said = batch.said()
         with tracking.store():
             run_id = tracking.log_batch(
@@ -178,10 +178,10 @@ def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Re
 
 def scored(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> pd.DataFrame:
     """The table of all cases under all models: all cases of an outcome, then all of the next."""
-    return pd.concat(_by_outcome(cases, models), ignore_index=True)
+    return pd.concat(by_outcome(cases, models), ignore_index=True)
 
 
-def _by_outcome(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> list[pd.DataFrame]:
+def by_outcome(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> list[pd.DataFrame]:
     """The table of the cases under each model; features are built once for models that build them alike."""
     tables = []
     features: dict[str, pd.DataFrame] = {}
@@ -213,13 +213,13 @@ def provenance_of(models: Sequence[LoadedModel]) -> str:
 
 
 def summary_lines(
-    n_cases: int, said: Mapping[str, tuple[float, int]], models: Sequence[LoadedModel], out: str, run_id: str
+    n_cases: int, said: Mapping[str, Said], models: Sequence[LoadedModel], out: str, run_id: str
 ) -> list[str]:
-    """What was done, in words; `said` gives the mean risk of each outcome and the number of cases with a red flag."""
+    """What was done, in words."""
     lines = [f"{n_cases} cases under {len(models)} models, in {out}; logged in MLflow as run {run_id}."]
     for model in models:
         bundle = model.predictor.bundle
-        mean_risk, flagged = said[bundle.outcome]
+        mean_risk, flagged, _ = said[bundle.outcome]
         note = f"; no risk for {flagged} with a red flag" if flagged else ""
         lines.append(f"  {bundle.outcome:18} mean risk {mean_risk:.2f} by {bundle.learner}, {model.uri}{note}")
     return lines + [f"Caution: {caution}" for caution in dict.fromkeys(c for m in models for c in m.predictor.cautions)]

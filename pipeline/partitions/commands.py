@@ -17,12 +17,13 @@ from features.dictionary import Known
 from features.errors import FileFormatError
 from features.knowledge_tables import own_tables
 from pipeline import tracking
+from pipeline.batch_file import Said
 from pipeline.files import write_json
 from pipeline.partitions.cluster import Workers, cluster, done_by_workers, refuse_unfit_workers
 from pipeline.partitions.code import difference, installed, predicting
 from pipeline.partitions.gathering import refuse_all
 from pipeline.partitions.parts import Part, parts_of
-from pipeline.partitions.receipts import Figures, receipt_of
+from pipeline.partitions.receipts import receipt_of
 from pipeline.partitions.work import Asked, Done, check_part, score_part
 from pipeline.scoring import LoadedModel, loaded_models, provenance_of, summary_lines
 
@@ -44,8 +45,7 @@ def check_parts(folder: Path, moment: Known, workers: Workers) -> str:
         done = _shown(parts, done_by_workers(client, parts, check_part, _asked(moment)), "check")
     refuse_all(str(folder), {part: each.found for part, each in done.items()})
     n_cases = sum(part.rows for part in parts)
-    columns = max(each.found.columns for each in done.values())
-    return f"{folder}: {n_cases} cases in {len(parts)} parts, {columns} variables, no problem."
+    return f"{folder}: {n_cases} cases in {len(parts)} parts, {len(parts[0].columns)} variables, no problem."
 
 
 def score_parts(folder: Path, out: Path, names: Sequence[str], workers: Workers) -> str:
@@ -168,7 +168,7 @@ def _swept(out: Path) -> None:
     """Away with the copies of the models, and with what a killed worker had begun to write."""
     shutil.rmtree(out / MODELS, ignore_errors=True)
     for begun in out.glob(".*.parquet.*") if out.is_dir() else ():
-        begun.unlink(missing_ok=True)
+        shutil.rmtree(begun) if begun.is_dir() else begun.unlink()
 
 
 def manifest_of(done: Mapping[Part, Done]) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def manifest_of(done: Mapping[Part, Done]) -> dict[str, Any]:
         "input_sha256": hashlib.sha256(listed.encode()).hexdigest(),
         "models": dict(first.models),
         "made_with": dict(first.made_with),
-        "outcomes": {outcome: _in_sum([r.figures[outcome] for r in receipts.values()]) for outcome in first.models},
+        "outcomes": {outcome: _in_sum([r.said[outcome] for r in receipts.values()]) for outcome in first.models},
         "parts": [
             {
                 "name": part.name,
@@ -197,13 +197,11 @@ def manifest_of(done: Mapping[Part, Done]) -> dict[str, Any]:
     }
 
 
-def _in_sum(parts: Sequence[Figures]) -> dict[str, Any]:
+def _in_sum(parts: Sequence[Said]) -> dict[str, Any]:
     with_risk = sum(part.with_risk for part in parts)
-    return {
-        "with_risk": with_risk,
-        "mean_risk": math.fsum(part.risk_sum for part in parts) / with_risk if with_risk else None,
-        "flagged": sum(part.flagged for part in parts),
-    }
+    summed = math.fsum(part.with_risk * part.mean_risk for part in parts if part.with_risk)
+    mean_risk = summed / with_risk if with_risk else None
+    return {"mean_risk": mean_risk, "flagged": sum(part.flagged for part in parts), "with_risk": with_risk}
 
 
 def _logged(out: Path, manifest: Mapping[str, Any], models: Sequence[LoadedModel]) -> str:
@@ -221,10 +219,9 @@ def _logged(out: Path, manifest: Mapping[str, Any], models: Sequence[LoadedModel
 def _summary(
     out: Path, manifest: Mapping[str, Any], models: Sequence[LoadedModel], done: Mapping[Part, Done], run_id: str
 ) -> str:
-    said = manifest["outcomes"]
     lines = summary_lines(
         manifest["cases"],
-        {outcome: (each["mean_risk"], each["flagged"]) for outcome, each in said.items()},
+        {outcome: Said(**each) for outcome, each in manifest["outcomes"].items()},
         models,
         f"{out} ({len(done)} parts)",
         run_id,

@@ -45,19 +45,28 @@ def _hashes(values: pd.Series) -> NDArray[np.uint64]:
     return hashes
 
 
-def repeated_rows(identities: Sequence[Identities]) -> NDArray[np.int64]:
-    """Rows of the whole, counted from 0, whose `case_id` stands more than once."""
-    ids = pd.DataFrame(np.concatenate([part.cases for part in identities]))
-    is_repeated = ids.duplicated(keep=False) & ids.any(axis="columns")
-    return np.flatnonzero(is_repeated)
+def joined(identities: Sequence[Identities]) -> Identities:
+    """Those of all of them, one below the other; of people only where each tells of them."""
+    people = [each.people for each in identities if each.people is not None]
+    said = [each.said for each in identities if each.said is not None]
+    has_people = len(people) == len(said) == len(identities)
+    return Identities(
+        np.concatenate([each.cases for each in identities]),
+        np.concatenate(people) if has_people else None,
+        pd.concat(said, ignore_index=True) if has_people else None,
+    )
 
 
-def people_of(identities: Sequence[Identities]) -> pd.DataFrame | None:
-    """`patient_id` as a number, `index_date`, `sex`, `age_years` of the whole; None where no part tells of people."""
-    known = [part for part in identities if part.people is not None and part.said is not None]
-    if not known:
+def repeated_rows(identities: Identities) -> NDArray[np.int64]:
+    """Rows, counted from 0, whose `case_id` stands more than once."""
+    ids = pd.DataFrame(identities.cases)
+    return np.flatnonzero(ids.duplicated(keep=False) & ids.any(axis="columns"))
+
+
+def people_of(identities: Identities) -> pd.DataFrame | None:
+    """`patient_id` as a number, `index_date`, `sex`, `age_years` of each case; None where nothing tells of people."""
+    if identities.people is None or identities.said is None:
         return None
-    ids = pd.DataFrame(np.concatenate([part.people for part in known]))
+    ids = pd.DataFrame(identities.people)
     numbers = ids.groupby([0, 1], sort=False).ngroup().astype(float).where(ids.any(axis="columns"))
-    said = pd.concat([part.said for part in known], ignore_index=True)
-    return said.assign(patient_id=numbers)
+    return identities.said.assign(patient_id=numbers)

@@ -11,18 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.batch_file import Said
+
 KEY = b"backcast.receipt"
 """Under which a receipt stands in the footer."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Of one outcome in one part: cases, those that have a risk, the sum of these risks, cases with a red flag."""
-
-    cases: int
-    with_risk: int
-    risk_sum: float
-    flagged: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class Receipt:
     """Hash of the bundle of each outcome, in the order of the models."""
     made_with: Mapping[str, str]
     """Hash of the code that predicts, and versions of the libraries whose arithmetic it uses."""
-    figures: Mapping[str, Figures]
+    said: Mapping[str, Said]
     """By outcome."""
     highest: Mapping[str, tuple[int, float]]
     """Of the input's variables of a wide range: what only the whole can be judged by."""
@@ -49,8 +41,8 @@ def receipt_of(path: Path) -> Receipt | None:
     """The receipt of a finished part; None where a file has none or is no whole Parquet file."""
     try:
         stored: dict[str, Any] = json.loads((pq.read_metadata(path).metadata or {})[KEY])
-        figures = {outcome: Figures(**each) for outcome, each in stored.pop("figures").items()}
+        said = {outcome: Said(*each) for outcome, each in stored.pop("said").items()}
         highest = {name: (int(n), float(value)) for name, (n, value) in stored.pop("highest").items()}
-        return Receipt(**stored, figures=figures, highest=highest)
+        return Receipt(**stored, said=said, highest=highest)
     except (KeyError, TypeError, ValueError, pa.ArrowException, OSError):
         return None

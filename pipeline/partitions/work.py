@@ -1,6 +1,6 @@
 """What a worker does with one part: read it, check it, and score it into one part of the output.
 
-A worker runs one part at a time, whatever number of threads it was given: memory is that of one part, and the tables
+A worker runs one part at a time, whatever number of threads it was given, and has one slice of it in memory; the tables
 of a study are those of a process. What it answers is small; of a case it tells two numbers that name nobody.
 """
 
@@ -12,30 +12,32 @@ import resource
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.dictionary import Known
 from features.errors import BackcastError, BundleError
 from features.knowledge_tables import use_study
-from features.record import ROWS_NAMED, Problem, highest_values
+from features.record import highest_values, required_columns
 from models.predictor import RiskPredictor
+from pipeline.batch_file import BatchFile
 from pipeline.files import written_whole
-from pipeline.intake import checked_records, named_file
+from pipeline.intake import checked_text, named_file
 from pipeline.partitions.code import difference, installed, predicting
 from pipeline.partitions.errors import ClusterError
+from pipeline.partitions.found import Found, placed
 from pipeline.partitions.identities import Identities
 from pipeline.partitions.parts import Part
-from pipeline.partitions.receipts import Figures, Receipt, receipt_of
-from pipeline.scoring import LoadedModel, scored
+from pipeline.partitions.receipts import Receipt, receipt_of
+from pipeline.scoring import SLICE, LoadedModel, by_outcome
+from pipeline.sources.records import record_slices
 
-OF_THE_WHOLE = ("wrong_unit", "duplicate_id", "repeated_decision", "two_people")
+OF_THE_WHOLE = ("wrong_unit", "duplicate_id")
 """Rules that a part can neither keep nor break: they are judged when all parts are known."""
 _one_at_a_time = threading.Lock()
 
@@ -50,17 +52,6 @@ class Asked:
     """Code and libraries of whoever asks."""
     study: Mapping[str, bytes]
     """Tables of the record that the study at hand brings, by name."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the check of one part found; `refusal` where it could not be read as a table at all."""
-
-    columns: int
-    problems: tuple[Problem, ...] = ()
-    highest: Mapping[str, tuple[int, float]] | None = None
-    identities: Identities | None = None
-    refusal: BackcastError | None = None
 
 
 @dataclass(frozen=True)
@@ -85,8 +76,11 @@ def check_part(part: Part, asked: Asked) -> Done:
     """
     _refuse_other_code(asked)
     with _one_at_a_time:
-        _, found = _checked(part, asked)
-        return Done(found, _peak_bytes())
+        _use_tables(tuple(asked.study.items()))
+        found: list[Found] = []
+        for _ in _slices(part, asked, found):
+            pass
+        return Done(Found.together(found), _peak_bytes())
 
 
 def score_part(part: Part, asked: Asked, out: Path, bundles: Mapping[str, Path]) -> Done:
@@ -115,12 +109,13 @@ def score_part(part: Part, asked: Asked, out: Path, bundles: Mapping[str, Path])
         target = out / part.name
         earlier = receipt_of(target)
         if earlier is not None and earlier.input_sha256 == input_sha256:
-            return _looked_at(part, target, earlier)
-        cases, found = _checked(part, asked)
-        if cases is None or found.problems:
-            return Done(found, _peak_bytes())
-        receipt = _written(cases.set_index("case_id"), _models(tuple(bundles.items())), part, input_sha256, target)
-        return Done(found, _peak_bytes(), receipt, file_sha256(target))
+            return _looked_at(target, earlier)
+        found: list[Found] = []
+        try:
+            receipt = _scored(part, asked, _models(tuple(bundles.items())), input_sha256, target, found)
+        except _Unfit:
+            return Done(Found.together(found), _peak_bytes())
+        return Done(Found.together(found), _peak_bytes(), receipt, file_sha256(target))
 
 
 def _refuse_other_code(asked: Asked) -> None:
@@ -150,65 +145,54 @@ def _models(bundles: tuple[tuple[str, Path], ...]) -> list[LoadedModel]:
     return models
 
 
-def _checked(part: Part, asked: Asked) -> tuple[pd.DataFrame | None, Found]:
-    """The cases of a part, None where there is no table, and what was found of it."""
-    _use_tables(tuple(asked.study.items()))
+class _Unfit(Exception):
+    """Something is wrong with the cases of a part, so that its output may not appear."""
+
+
+def _slices(part: Part, asked: Asked, found: list[Found]) -> Iterator[tuple[pd.DataFrame, bool]]:
+    """The cases of a part slice by slice, and whether they are fit; what is found of each is appended to `found`."""
+    how, required = named_file(part.path), required_columns(asked.moment)
+    with_people = asked.moment == "adjudication"
     try:
-        cases, problems = checked_records(part.path, named_file(part.path), asked.moment, today=asked.today)
+        for text in record_slices(part.path, how, SLICE):
+            cases, problems = checked_text(text, asked.moment, today=asked.today, required=required, is_part=True)
+            own = tuple(placed(problem, part.name) for problem in problems if problem.rule not in OF_THE_WHOLE)
+            identities = Identities.of(cases, with_people=with_people)
+            found.append(Found(own, (identities,), highest_values(cases)))
+            yield cases, not own and cases["case_id"].is_unique
     except BackcastError as error:
-        return None, Found(len(part.columns), refusal=error)
-    own = tuple(_placed(problem, part.name) for problem in problems if problem.rule not in OF_THE_WHOLE)
-    identities = Identities.of(cases, with_people=asked.moment == "adjudication")
-    return cases, Found(len(cases.columns), own, highest_values(cases), identities)
+        found.append(Found(refusals=(error,)))
 
 
-def _placed(problem: Problem, name: str) -> Problem:
-    """The problem with the first of its rows as they stand in a folder, and the number of all."""
-    places = tuple(f"{name}:{row}" for row in problem.rows[:ROWS_NAMED])
-    return replace(problem, rows=(), places=places, count=len(problem.rows))
-
-
-def _written(
-    cases: pd.DataFrame, models: Sequence[LoadedModel], part: Part, input_sha256: str, target: Path
+def _scored(
+    part: Part, asked: Asked, models: Sequence[LoadedModel], input_sha256: str, target: Path, found: list[Found]
 ) -> Receipt:
-    table = scored(cases, models)
-    by_outcome = {model.predictor.bundle.outcome: model.predictor.sha256 for model in models}
-    receipt = Receipt(
-        name=part.name,
-        input_sha256=input_sha256,
-        cases=len(cases),
-        models=by_outcome,
-        made_with=predicting(),
-        figures=_figures(table, list(by_outcome)),
-        highest=highest_values(cases),
-    )
-    rows = pa.Table.from_pandas(table, schema=_schema(table), preserve_index=False)
-    rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **receipt.as_footer()})
-    with written_whole(target) as beside:
-        pq.write_table(rows, beside, compression="zstd")
+    """Write the part of the output, slice by slice; nothing of it appears unless all cases are fit."""
+    are_fit = True
+    with written_whole(target) as beside, BatchFile(beside) as batch:
+        for cases, is_fit in _slices(part, asked, found):
+            are_fit = are_fit and is_fit
+            if are_fit:
+                batch.write(by_outcome(cases.set_index("case_id"), models))
+        if not are_fit or found[-1].refusals:
+            raise _Unfit
+        receipt = Receipt(
+            name=part.name,
+            input_sha256=input_sha256,
+            cases=batch.n_cases,
+            models={model.predictor.bundle.outcome: model.predictor.sha256 for model in models},
+            made_with=predicting(),
+            said=batch.said(),
+            highest=Found.together(found).highest,
+        )
+        batch.note(receipt.as_footer())
     return receipt
 
 
-def _figures(table: pd.DataFrame, outcomes: Sequence[str]) -> dict[str, Figures]:
-    figures = {}
-    for outcome in outcomes:
-        rows = table[table["outcome"] == outcome]
-        risks = rows["risk"].dropna()
-        flagged = int((rows["red_flags"] != "").sum())
-        figures[outcome] = Figures(len(rows), len(risks), float(risks.sum()), flagged)
-    return figures
-
-
-def _schema(table: pd.DataFrame) -> pa.Schema:
-    """The same types for every part, also where a column of one is empty throughout."""
-    numbers = {name: table[name].dtype.kind == "f" for name in table}
-    return pa.schema([(name, pa.float64() if is_number else pa.large_string()) for name, is_number in numbers.items()])
-
-
-def _looked_at(part: Part, target: Path, earlier: Receipt) -> Done:
+def _looked_at(target: Path, earlier: Receipt) -> Done:
     """A part that was finished before."""
     ids = pq.read_table(target, columns=["case_id"]).slice(0, earlier.cases).to_pandas()
-    found = Found(len(part.columns), highest=earlier.highest, identities=Identities.of(ids, with_people=False))
+    found = Found(identities=(Identities.of(ids, with_people=False),), highest=earlier.highest)
     return Done(found, _peak_bytes(), earlier, file_sha256(target), is_reused=True)
 
 
