@@ -138,19 +138,24 @@ class LinearStack:
         """Margins of all models, before recalibration: (n_models, n_cases)."""
         margins = np.tile(self._intercept, (n_cases(frame), 1))
         if self._names:
-            recorded = np.stack([as_numbers(frame[name]) for name in self._names], axis=1)[:, None, :]
-            values = np.where(np.isnan(recorded), self._fill, recorded)
-            values[:, :, self._is_log] = np.log1p(values[:, :, self._is_log])
-            margins += (values * self._slope).sum(axis=2)
-        if len(self._curved):
-            margins += (restricted_cubic_basis(values[:, :, self._curved], self._knots)[..., 1] * self._bend).sum(
-                axis=2
-            )
+            recorded = np.stack([as_numbers(frame[name]) for name in self._names], axis=1)
+            for start in range(0, len(margins), TOGETHER):
+                self._add_numbers(margins[start : start + TOGETHER], recorded[start : start + TOGETHER, None, :])
         for name, (levels, weights) in self._words.items():
             margins += weights[:, _level_places(frame[name], levels)].T
         return margins.T
 
+    def _add_numbers(self, margins: Floats, recorded: Floats) -> None:
+        values = np.where(np.isnan(recorded), self._fill, recorded)
+        values[:, :, self._is_log] = np.log1p(values[:, :, self._is_log])
+        margins += (values * self._slope).sum(axis=2)
+        if len(self._curved):
+            bends = restricted_cubic_basis(values[:, :, self._curved], self._knots)[..., 1]
+            margins += (bends * self._bend).sum(axis=2)
 
+
+TOGETHER = 128
+"""Cases whose numbers for every refit fit into the processor's cache."""
 UNBENT = (0.0, 1.0, 2.0)
 """Knots of a predictor that one model takes as linear, where another bends: its bend is 0."""
 
