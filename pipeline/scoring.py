@@ -176,11 +176,6 @@ def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Re
     return "\n".join(summary_lines(batch.n_cases, said, models, str(out), run_id))
 
 
-def scored(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> pd.DataFrame:
-    """The table of all cases under all models: all cases of an outcome, then all of the next."""
-    return pd.concat(by_outcome(cases, models), ignore_index=True)
-
-
 def by_outcome(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> list[pd.DataFrame]:
     """The table of the cases under each model; features are built once for models that build them alike."""
     tables = []

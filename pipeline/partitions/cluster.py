@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from pipeline.partitions.parts import Part
 from pipeline.partitions.work import Done
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client, Future, LocalCluster
 
 ANSWER_SECONDS = 10
 """For a scheduler to answer, and for its first worker to be there."""
@@ -30,6 +31,7 @@ ALONE_SECONDS = 60
 AHEAD = 2
 """Parts that each worker is given at a time: one to work on, one to go on with."""
 POLL_SECONDS = 5
+LOST = "The scheduler is lost. Start it again, then the same command: what is finished is kept."
 LOCAL = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,  # a worker holds one part, which is of no use on a disk
@@ -67,10 +69,11 @@ def cluster(workers: Workers) -> Iterator[Client]:
     except ImportError:
         raise ClusterError("Dask is not installed: pip install 'backcast[dask]'.") from None
     scheduler = workers.scheduler
+    for name in ("distributed", "distributed.client"):  # what matters of their troubles is said by us
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         address: Any = scheduler
         if scheduler is None:
-            logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of them is said by us
             stack.enter_context(dask.config.set(LOCAL))
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="backcast-", ignore_cleanup_errors=True))
             address = stack.enter_context(_local(workers.processes, scratch))
@@ -140,10 +143,8 @@ def done_by_workers(
     BackcastError
         What a worker could not do, such as write.
     """
-    from distributed import wait
-
     waiting = iter(parts)
-    under_way: dict[Any, Part] = {}
+    under_way: dict[Future, Part] = {}
     errors: list[BackcastError] = []
     idle = 0.0
     while True:
@@ -152,29 +153,37 @@ def done_by_workers(
             under_way[client.submit(work, part, *args, pure=False, retries=0)] = part
         if not under_way:
             break
-        try:
-            finished = wait(list(under_way), timeout=POLL_SECONDS, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
-            idle = 0.0 if workers else idle + POLL_SECONDS
-            if idle >= ALONE_SECONDS:
-                raise ClusterError("All workers are lost. Start new ones; what is finished is kept.") from None
-            continue
-        for future in finished:
-            part = under_way.pop(future)
-            error = future.exception()
+        for future in _finished(under_way):
+            part, error = under_way.pop(future), future.exception()
             if error is None:
                 yield part, future.result()
             else:
                 errors.append(_in_words(part, error))
             future.release()
+        idle = 0.0 if workers else idle + POLL_SECONDS
+        if idle >= ALONE_SECONDS:
+            raise ClusterError("All workers are lost. Start new ones; what is finished is kept.")
     if errors:
         raise _together(errors)
 
 
+def _finished(under_way: Collection[Future]) -> Collection[Future]:
+    """Those that are done by now, or within some seconds; it may be none."""
+    from distributed import wait
+
+    try:
+        return list(wait(list(under_way), timeout=POLL_SECONDS, return_when="FIRST_COMPLETED").done)
+    except TimeoutError:
+        return []
+    except CancelledError:
+        raise ClusterError(LOST) from None
+
+
 def _workers(client: Client) -> int:
-    if client.status != "running":
-        raise ClusterError("The scheduler is lost. Start again: what is finished is kept.")
-    return len(client.nthreads())
+    try:
+        return len(client.nthreads())
+    except (OSError, ValueError):
+        raise ClusterError(LOST) from None
 
 
 def _next(parts: Iterator[Part], n: int) -> Iterator[Part]:
@@ -189,14 +198,13 @@ def _in_words(part: Part, error: BaseException) -> BackcastError:
     """What went wrong with a part; a fault of ours is raised as it is."""
     if isinstance(error, BackcastError):
         return error
-    kind = type(error).__name__
-    if kind == "KilledWorker":
+    if isinstance(error, CancelledError):
+        return ClusterError(LOST)
+    if type(error).__name__ == "KilledWorker":
         return ClusterError(
             f"{part.name} ended one worker after the other. Is it too large for their memory? Divide it into smaller "
             f"parts, or ask for fewer workers."
         )
-    if kind in ("FutureCancelledError", "CancelledError"):
-        return ClusterError("The scheduler is lost. Start again: what is finished is kept.")
     raise error
 
 

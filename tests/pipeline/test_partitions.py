@@ -22,15 +22,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.errors import ColumnsError, FileFormatError
+from features.errors import ColumnsError, FileFormatError, ValuesError
+from models.bundle import bundle_sha256
 from pipeline import tracking
 from pipeline.partitions import cluster as clusters
+from pipeline.partitions import work
 from pipeline.partitions.cluster import Workers, cluster
 from pipeline.partitions.code import difference, installed
 from pipeline.partitions.commands import MANIFEST, check_parts, score_parts
 from pipeline.partitions.errors import ClusterError
+from pipeline.partitions.gathering import refuse_all
 from pipeline.partitions.parts import parts_of
 from pipeline.partitions.receipts import receipt_of
+from pipeline.partitions.work import Asked, check_part, score_part
 from tests import small_service
 
 bundles = small_service.bundles
@@ -334,12 +338,30 @@ def test_a_worker_with_other_code_is_refused_with_both_hashes(in_parts, planned,
 
 
 def test_a_worker_that_joins_later_with_other_code_refuses_its_part(in_parts, planned):
-    from pipeline.partitions.work import Asked, check_part
-
     part = parts_of(in_parts(planned))[0]
     asked = Asked("preoperative", pd.Timestamp.today().date(), {**installed(), "code": "0" * 64}, {})
     with pytest.raises(ClusterError, match=f"code {installed()['code']} and not {'0' * 64}"):
         check_part(part, asked)
+
+
+def test_a_part_is_the_same_however_it_is_sliced(in_parts, planned, bundles, monkeypatch):
+    """Its rows, what is summed up of them, and what is wrong in a later slice, where nothing may appear."""
+    part = parts_of(in_parts(planned, n=1))[0]
+    asked = Asked("preoperative", pd.Timestamp.today().date(), installed(), {})
+    models = {bundle_sha256(folder): folder for _, folder in bundles}
+    whole = score_part(part, asked, Path("whole").resolve(), models)
+    monkeypatch.setattr(work, "SLICE", 7)
+    sliced = score_part(part, asked, Path("sliced").resolve(), models)
+    tables = [pd.read_parquet(Path(name, part.name)) for name in ("whole", "sliced")]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert sliced.receipt == whole.receipt
+    assert (sliced.found.identities[0].cases == whole.found.identities[0].cases).all()
+    rewrite(part.path, age_years=[*[50.0] * 40, *[700.0] * 20])
+    unfit = score_part(part, asked, Path("unfit").resolve(), models)
+    assert unfit.receipt is None
+    assert os.listdir("unfit") == []
+    with pytest.raises(ValuesError, match=r"age_years .* in 20 rows \(2017.parquet:41, "):
+        refuse_all("cases", {part: unfit.found})
 
 
 def test_another_library_is_said_by_its_versions():
