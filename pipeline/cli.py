@@ -236,17 +236,22 @@ def workup(
     **reading: Unpack[Reading],
 ) -> None:  # fmt: skip
     """After an operation that failed: which cause, what to find out next, and a plan by pain generator."""
+    from pipeline.files import refuse_out
+    from pipeline.intake import fit_cases
     from pipeline.working_up import told_case, work_up_file, write_pages
 
     if not (out or case_id or pages):
         raise click.UsageError("Name what to make: --out, --case or --pages.")
     if out:
-        click.echo(work_up_file(cases, out, model, **reading))
+        refuse_out(out, cases)
+    read = fit_cases(cases, "follow_up", **reading)
+    if out:
+        click.echo(work_up_file(cases, read, out, model))
     if case_id:
-        for line in told_case(cases, case_id, model, **reading):
+        for line in told_case(cases, read, case_id, model):
             click.echo(line)
     if pages:
-        click.echo(write_pages(cases, pages, model, **reading))
+        click.echo(write_pages(read, pages, model))
 
 
 @cli.group("study")

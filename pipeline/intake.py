@@ -123,17 +123,14 @@ def _fit_slices(path: Path, rows: int, **reading: Unpack[Reading]) -> Iterator[p
         fit_cases(path, "preoperative", **reading)
 
 
-def fit_case(path: Path, case_id: str, moment: Known, **reading: Unpack[Reading]) -> pd.DataFrame:
-    """The one of those cases that has this id, as a frame of one row.
+def named_case(path: Path, cases: pd.DataFrame, case_id: str) -> pd.DataFrame:
+    """The one of a file's cases that has this id, as a frame of one row.
 
     Raises
     ------
-    BackcastError
-        With every problem of the file.
     CaseNotFoundError
         If the file has no such case.
     """
-    cases = fit_cases(path, moment, **reading)
     if case_id not in cases.index:
         raise CaseNotFoundError(f"{path} has no such case_id among its {len(cases)} cases. Check --case.")
     return cases.loc[[case_id]]

@@ -29,7 +29,7 @@ from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
 from pipeline.batch_file import BatchFile, Said
 from pipeline.files import refuse_out, write_text, written_whole
-from pipeline.intake import Reading, fit_case, planned_cases
+from pipeline.intake import Reading, fit_cases, named_case, planned_cases
 
 if TYPE_CHECKING:
     from pipeline import tracking  # where it is used it is imported: MLflow takes seconds, and scoring alone needs none
@@ -228,7 +228,7 @@ def explain_case(path: Path, case_id: str, out: Path, names: Sequence[str], **re
     CaseNotFoundError
         If the file has no such case.
     """
-    one = fit_case(path, case_id, "preoperative", **reading)
+    one = named_case(path, fit_cases(path, "preoperative", **reading), case_id)
     flags = red_flag_names(one).iloc[0]
     if flags:  # before any model is loaded: what is urgent must not wait for one
         return [red_flag_line(flags)]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,8 @@ from models.cause_model import CauseModel
 from models.input_keys import input_keys
 from models.workup import IS_NOT, CauseFinder
 from pipeline import tracking
-from pipeline.files import put_table, refuse_out, write_text, written_whole
-from pipeline.intake import Reading, fit_case, fit_cases
+from pipeline.files import put_table, write_text, written_whole
+from pipeline.intake import named_case
 from pipeline.models_to_serve import REGISTERED
 from pipeline.prediction_record.store import kept_inputs
 from pipeline.scoring import SLICE, bundle_folder, file_name
@@ -56,10 +56,8 @@ def loaded_finder(name: str | None) -> Iterator[CauseFinder]:
 # ---- the table of a batch ------------------------------------------------------------------------
 
 
-def work_up_file(path: Path, out: Path, model: str | None, **reading: Unpack[Reading]) -> str:
-    """Judge every case of a file, write the table, log it, and say what was done."""
-    refuse_out(out, path)
-    cases = fit_cases(path, "follow_up", **reading)
+def work_up_file(path: Path, cases: pd.DataFrame, out: Path, model: str | None) -> str:
+    """Judge every case that was read from a file, write the table, log it, and say what was done."""
     with written_whole(out) as beside:
         with loaded_finder(model) as finder:
             table = causes_table(cases, finder.model)
@@ -139,7 +137,7 @@ def _rows(found: CauseEvidence, case: Any, cause: Any, model: CauseModel) -> pd.
 # ---- one case, and a page a case -----------------------------------------------------------------
 
 
-def told_case(path: Path, case_id: str, model: str | None, **reading: Unpack[Reading]) -> list[str]:
+def told_case(path: Path, cases: pd.DataFrame, case_id: str, model: str | None) -> list[str]:
     """One case in lines: its course, causes with their evidence, what to find out next, the plan, cautions.
 
     Raises
@@ -147,15 +145,14 @@ def told_case(path: Path, case_id: str, model: str | None, **reading: Unpack[Rea
     CaseNotFoundError
         If the file has no such case.
     """
-    case = fit_case(path, case_id, "follow_up", **reading)
+    case = named_case(path, cases, case_id)
     with loaded_finder(model) as finder:
         answer = finder.answers(as_records(case))[0]
     return [*answer["story"], *(f"Caution: {one['text']}" for one in answer["cautions"]), IS_NOT]
 
 
-def write_pages(path: Path, folder: Path, model: str | None, **reading: Unpack[Reading]) -> str:
+def write_pages(cases: pd.DataFrame, folder: Path, model: str | None) -> str:
     """A page of HTML for each case, named for its case_id; each prints on one sheet."""
-    cases = fit_cases(path, "follow_up", **reading)
     with loaded_finder(model) as finder:
         answers = zip(cases.index, finder.answers(as_records(cases)), strict=True)
         for case_id, answer in tqdm(answers, desc="pages", unit="page", total=len(cases), disable=None):

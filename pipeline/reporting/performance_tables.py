@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from models.drawing import LEARNER_STYLES
 from models.splitting import TEST_SETS
 from pipeline.reporting.words import ABSENT, count, number, plain, with_interval
 
@@ -103,6 +102,8 @@ def metric_rows(metrics: Mapping[str, Any], chosen: str, names: Sequence[str]) -
 
 def in_order(learners: Iterable[str]) -> list[str]:
     """Learners from the plainest to the most flexible; those that nobody ranked at the end."""
+    from models.drawing import LEARNER_STYLES  # matplotlib, which a page of one case does not need
+
     known = list(LEARNER_STYLES)
     return sorted(learners, key=lambda learner: (known.index(learner) if learner in known else len(known), learner))
 

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from features.errors import ColumnsError, FileFormatError
 from pipeline.params import IngestParams
-from pipeline.sources.database import database_url, described, query_table
 from pipeline.sources.delimited import delimited_table, unpacked
 from pipeline.sources.parquet import parquet_slices, parquet_table
 from pipeline.sources.text import as_text, refuse_cell_errors
@@ -191,6 +190,8 @@ def unlike_header(first: Collection[str], other: Collection[str]) -> str:
 
 
 def _answer(path: Path, params: IngestParams, names: Collection[str] | None) -> pd.DataFrame:
+    from pipeline.sources.database import query_table  # SQLAlchemy, for those who ask a database
+
     text = query_table(str(path), _query(path), url=params.url or "", missing_marks=params.missing_marks, names=names)
     text.index = pd.RangeIndex(1, 1 + len(text), name="row")
     return text.sort_values("case_id", kind="stable") if "case_id" in text.columns else text
@@ -250,6 +251,8 @@ def source_facts(path: Path, params: IngestParams, cases: pd.DataFrame) -> dict[
         "name": str(path), "cases": len(cases), "columns": len(cases.columns), "content_sha256": content_sha256(cases),
     }  # fmt: skip
     if path.suffix.lower() == QUERY:
+        from pipeline.sources.database import database_url, described
+
         asked = described(database_url(params.url or ""))
         return {**facts, "kind": "query", "query_sha256": _file_sha256(path), "database": asked}
     if path.is_dir():
