@@ -46,6 +46,8 @@ notebooks: $(STAMP)  ## Every notebook on what `make repro` made, as pages in da
 serve: $(STAMP)  ## Page and service for the next patient, on this machine alone
 	backcast serve
 
+# Where Python is told to write no caches, every process of the tests would compile the code again, and every worker the tests.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP)  ## The whole test suite; three workers, since many tests wait for processes
 	pytest -n 3 --dist loadfile --no-loadscope-reorder
 
