@@ -40,6 +40,15 @@ def run(*command: str, cwd: Path, check: bool = True, **variables: str) -> subpr
     return done
 
 
+def run_stages(*stages: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Stages one after the other, up to one that fails, in one process: most of the time of a small one is to start."""
+    program = (
+        "import sys; from pipeline.stage import main\n"
+        "sys.exit(next((status for stage in sys.argv[1:] if (status := main(stage.split()))), 0))"
+    )
+    return run(sys.executable, "-c", program, *stages, cwd=cwd)
+
+
 def stages_run(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
 
@@ -562,8 +571,7 @@ def test_a_weak_challenger_is_judged_out_of_fold_and_the_better_version_wins_its
     params = yaml.safe_load((contest / "params.yaml").read_text())
     weaker = {"logistic": {"C": 0.00001}, "xgboost": params["train"]["xgboost"] | {"max_depth": 1}}
     write_params(contest, params | {"train": params["train"] | weaker})
-    run("pipeline/run_stage", "train", "failure_12m", cwd=contest)
-    run("pipeline/run_stage", "register", cwd=contest)
+    run_stages("train failure_12m", "register", cwd=contest)
     weak, comparison = newest(contest)
     assert int(weak) > int(best)
     assert "same development cases and folds" in comparison["judged"]
@@ -571,8 +579,7 @@ def test_a_weak_challenger_is_judged_out_of_fold_and_the_better_version_wins_its
 
     client.set_registered_model_alias("backcast-failure_12m", "champion", weak)
     write_params(contest, params)
-    run("pipeline/run_stage", "train", "failure_12m", cwd=contest)
-    done = run("pipeline/run_stage", "register", cwd=contest)
+    done = run_stages("train failure_12m", "register", cwd=contest)
     assert "beats the champion" in done.stdout
     assert client.get_model_version_by_alias("backcast-failure_12m", "champion").version == best
 
@@ -582,8 +589,8 @@ def test_a_challenger_of_other_cases_meets_the_champion_in_a_process_of_its_own(
     before = client_of(contest).get_model_version_by_alias("backcast-failure_12m", "champion").version
     params = yaml.safe_load((contest / "params.yaml").read_text())
     write_params(contest, params | {"registry": params["registry"] | {"seed": 7}})
-    for stage in ("registry", "ingest", "cohort", "derive", "split", "appraise", "train failure_12m", "register"):
-        run("pipeline/run_stage", *stage.split(), cwd=contest)
+    drawn_and_learned = ("registry", "ingest", "cohort", "derive", "split", "appraise", "train failure_12m")
+    run_stages(*drawn_and_learned, "register", cwd=contest)
     version, comparison = newest(contest)
     assert comparison["judged"] == "champion run on other development cases"
     assert np.isfinite(comparison["log_loss_difference"])
