@@ -59,7 +59,8 @@ def measured(target: dict[str, Any], cases: pd.DataFrame) -> tuple[Estimate, int
     absent = [name for name in needed if name not in cases.columns]
     if absent:
         return not_estimable(f"the cases have no {', '.join(absent)}"), 0
-    chosen = cases[answers(cases, target["where"]) == 1] if target["where"] else cases
+    asked_of = cases[[*dict.fromkeys([*needed, "patient_id"])]]  # all 500 columns would be copied for each figure
+    chosen = asked_of[answers(asked_of, target["where"]) == 1] if target["where"] else asked_of
     of = answers(chosen, target["of"])
     by = answers(chosen, target["by"]) if target["by"] else np.zeros(len(chosen))
     others = np.column_stack([answers(chosen, term) for term in given]) if given else np.zeros((len(chosen), 0))
