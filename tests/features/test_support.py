@@ -212,6 +212,15 @@ def test_without_lesions_it_is_a_mimic_or_something_else(sources):
     assert found.support.mimics.sum() + found.support.unknown[0] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("pain", "is_defined"), [(0.0, False), (6.0, True)])
+@pytest.mark.filterwarnings("error")
+def test_a_drawing_that_is_marked_nowhere_or_everywhere_has_a_likelihood(sources, pain, is_defined):
+    drawing = {f"pain_{region}_{side}": pain for region in REGIONS for side in SIDES}
+    found = sources(TWO_LESIONS | drawing).support
+    total = found.lesions.sum() + found.mimics.sum() + found.unknown[0]
+    assert total == pytest.approx(1) if is_defined else np.isnan(total)
+
+
 def test_what_is_assumed_of_other_sources_moves_them_alone(sources):
     record = {"recess_stenosis_l4_l5_left": 3.0} | L5_PAIN
     few, many = sources(record, unknown_source_odds=0.01), sources(record, unknown_source_odds=1.0)
