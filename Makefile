@@ -67,9 +67,8 @@ format: $(STAMP)  ## Let ruff format and mend
 	ruff format .
 	ruff check --fix .
 
-bench: $(STAMP)  ## What it costs: features of a million cases, one prediction, the service beside mlflow models serve
+bench: $(STAMP)  ## What it costs, and how good it is beside others: docs/benchmarks.md, from a finished run; up to 40 minutes
 	python -m tests.bench
-	python -m tests.bench_service
 
 docs: $(STAMP)  ## The reference pages from what they describe, and the site, in site/index.html
 	backcast reference

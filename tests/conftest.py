@@ -24,6 +24,8 @@ settings.register_profile("shrink", deadline=None)
 settings.register_profile("suite", deadline=None, phases=[phase for phase in Phase if phase != Phase.shrink])
 settings.load_profile("suite")
 
+collect_ignore = ["bench"]  # measurements, not tests: `make bench`
+
 # Modules and tests are collected to stay, some million objects: to look through them for garbage, again and again, is
 # a fifth of the time to collect, and goes on in every test. They are set aside when all are there.
 gc.disable()

@@ -1,4 +1,4 @@
-"""What the record costs: `python tests/prediction_record/bench.py [FOLDER]`, on the disk that holds the folder.
+"""What the prediction record costs, on the disk that holds temporary files.
 
 The bare write beside it is what the disk itself takes for as many bytes; the difference is the record's own.
 """
@@ -6,23 +6,73 @@ The bare write beside it is what the disk itself takes for as many bytes; the di
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from pipeline.prediction_record.reading import open_record
 from pipeline.prediction_record.store import Record
+from tests.bench.measuring import Row, seconds
 
-ALONE, THREADS, EACH, EXPORTED = 2000, 8, 500, 300
+TITLE = "What does the prediction record cost?"
+ALONE, THREADS, EACH, EXPORTED, BARE = 2000, 8, 500, 300, 400
+BYTES = 16_384
 OUTCOMES = ("failure_12m", "unacceptable_12m", "not_improved_12m", "worse_12m", "reoperation_24m")
 
 
+def rows(scale: float) -> list[Row]:
+    n, each, exported_ = (max(int(count * scale), 20) for count in (ALONE, EACH, EXPORTED))
+    answer, request = an_answer(), {"age_years": 61.0, "odi": 44.0}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bare = bare_writes(folder)
+        with Record.open(folder / "record.db") as record:
+
+            def append() -> object:
+                return record.append(answer, request, {"case_id": "C1"})
+
+            took = [seconds(append) for _ in range(n)]
+            at_once = in_threads(append, each)
+            with open_record(folder / "record.db") as reader:
+                begun = time.perf_counter()
+                verdict = reader.verdict()
+                verified = (time.perf_counter() - begun) / verdict.entries
+        rate = exported(folder, exported_)
+    if not verdict.holds:
+        raise RuntimeError("the chain of the record does not hold after the measurement")
+    ranked = sorted(took)
+    alone = (
+        f"{n} answers of some 8 kB; p50 {1e3 * median(took):.2f} ms, p99 {1e3 * ranked[len(ranked) * 99 // 100]:.2f} ms"
+    )
+    bare_how = f"bare {1e3 * median(bare):.2f} ms"
+    return [
+        Row(
+            what=f"an answer on disk, beside a bare write of {BYTES // 1024} kB that is awaited",
+            figure=median(took) / median(bare), unit="times the p50", how=f"{alone}; {bare_how}",
+            limited_by="the disk: nothing is answered before it has it",
+        ),
+        Row(
+            what=f"answers a second by {THREADS} threads", figure=at_once, unit="a second",
+            how=f"{THREADS * each} answers",
+            limited_by="one writer, one write after the other, as the chain asks",
+        ),
+        Row(
+            what="verifying the chain", figure=1e6 * verified, unit="µs an answer", how=f"{verdict.entries} entries",
+            limited_by="SHA-256 of every content, and SQLite's reading",
+        ),
+        Row(
+            what="exporting to MLflow on SQLite", figure=rate, unit="answers a second",
+            how=f"{exported_} answers of six spans each", limited_by="MLflow's own writing of traces",
+        ),
+    ]  # fmt: skip
+
+
 def an_answer() -> dict[str, Any]:
-    """Five outcomes with forty contributions each, some 8 kB."""
+    """Five outcomes with forty contributions each."""
     one = {
         "horizon_months": 12,
         "model": {"uri": "models:/backcast-failure_12m/3", "sha256": "c3" * 32, "learner": "logistic"},
@@ -36,79 +86,44 @@ def an_answer() -> dict[str, Any]:
     return {"question": "failure", "provenance": "virtual", "input_sha256": "ab" * 32, "outcomes": outcomes}
 
 
-def told(name: str, seconds: list[float]) -> None:
-    ranked = sorted(seconds)
-    p50, p99 = (1e3 * ranked[int(len(ranked) * share)] for share in (0.5, 0.99))
-    print(f"{name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms, longest {1e3 * ranked[-1]:.1f} ms")
-
-
-def timed(work: Callable[[], object], times: int) -> list[float]:
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return seconds
-
-
-def bare_writes(folder: Path, size: int) -> list[float]:
+def bare_writes(folder: Path) -> list[float]:
     """Overwriting a file that is there, and waiting for the disk."""
     handle = os.open(folder / "bare", os.O_RDWR | os.O_CREAT)
-    os.write(handle, b"0" * 400 * size)
+    os.write(handle, b"0" * BARE * BYTES)
     os.fsync(handle)
     os.lseek(handle, 0, os.SEEK_SET)
 
     def write() -> None:
-        os.write(handle, b"1" * size)
+        os.write(handle, b"1" * BYTES)
         os.fdatasync(handle)
 
-    seconds = timed(write, 400)
+    took = [seconds(write) for _ in range(BARE)]
     os.close(handle)
-    return seconds
+    return took
 
 
-def main(folder: Path) -> None:
-    path, answer, request = folder / "record.db", an_answer(), {"age_years": 61.0, "odi": 44.0}
-    told("a bare write of 16 kB to disk", bare_writes(folder, 16_384))
-    with Record.open(path) as record:
-        told("append, alone", timed(lambda: record.append(answer, request, {"case_id": "C1"}), ALONE))
-        seconds: list[float] = []
-        work = [
-            threading.Thread(
-                target=lambda: seconds.extend(timed(lambda: record.append(answer, request, {"case_id": "C1"}), EACH))
-            )
-            for _ in range(THREADS)
-        ]
-        start = time.perf_counter()
-        for thread in work:
-            thread.start()
-        for thread in work:
-            thread.join()
-        rate = THREADS * EACH / (time.perf_counter() - start)
-        told(f"append, {THREADS} threads ({rate:.0f} a second)", seconds)
-        with open_record(path) as reader:
-            start = time.perf_counter()
-            entries = reader.verdict().entries
-            print(f"verify {entries} entries: {time.perf_counter() - start:.2f} s")
-    exported(folder)
+def in_threads(append: Callable[[], object], each: int) -> float:
+    """Answers a second by several threads at once."""
+    work = [threading.Thread(target=lambda: [append() for _ in range(each)]) for _ in range(THREADS)]
+    begun = time.perf_counter()
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    return THREADS * each / (time.perf_counter() - begun)
 
 
-def exported(folder: Path) -> None:
+def exported(folder: Path, n: int) -> float:
+    """Answers a second to MLflow, after the first one, which makes the store."""
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
     from pipeline.prediction_record.export import export_pending
 
     path = folder / "exported.db"
     with Record.open(path) as record:
         record.append(an_answer(), {}, {})
-        export_pending(path)  # the first one makes the store
-        for _ in range(EXPORTED):
+        export_pending(path)
+        for _ in range(n):
             record.submit(an_answer(), {}, {})
-        start = time.perf_counter()
+        begun = time.perf_counter()
     export_pending(path)
-    rate = EXPORTED / (time.perf_counter() - start)
-    print(f"export to MLflow on SQLite: {rate:.0f} predictions a second, six spans each")
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as scratch:
-        main(Path(scratch))
+    return n / (time.perf_counter() - begun)

@@ -1,9 +1,8 @@
-"""What an answer costs, beside `mlflow models serve` of one of the same models: `python -m tests.bench_service`.
+"""What an answer of the service costs, beside `mlflow models serve` of one of the same models.
 
-Both run at the same time on the same machine and are asked in turn, one case after another, so that the ratio
-is of one run. The service answers every outcome with its reasons, sources and mimics, and records it; MLflow
-answers one outcome's risk with contributions. Models are those of `data/train`. Work-ups after an operation are asked
-beside screens, in turn too.
+Both run at the same time on the same machine and are asked in turn, one case after another. The service answers every
+outcome with its reasons, sources and mimics, and records it; MLflow answers one outcome's risk with contributions.
+Work-ups after an operation are asked beside screens, in turn too.
 """
 
 from __future__ import annotations
@@ -12,32 +11,103 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import requests
 
 from features.dictionary import load_dictionary
-from pipeline import paths
-from pipeline.files import read_json
 from pipeline.params import load_params
 from pipeline.prediction_record.reading import open_record
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_planned_cases
 from pipeline.virtual.workup_cases import workup_cases
 from pipeline.working_up import as_records
+from tests.bench.measuring import NO_RUN, PRIMARY, Row, chosen_bundle, environment, not_made, program
 
-ASKED = 400
-WORKED_UP = 200
-PACED, PER_SECOND = 400, 20
+TITLE = "What does an answer cost, beside `mlflow models serve`?"
+ASKED, WORKED_UP, PACED = 400, 200, 400
+PER_SECOND = 20
+PAUSE = 0.02
+"""Seconds between two requests: the rate that one client is allowed."""
 FASTEST_OF = 2
-PRIMARY = "failure_12m"
 START_SECONDS = 300
+Ask = Callable[[dict[str, Any]], float]
+
+
+def rows(scale: float) -> list[Row]:
+    bundles = [chosen_bundle(outcome) for outcome in load_params().train.outcomes]
+    if None in bundles:
+        return [not_made("an answer beside `mlflow models serve`", NO_RUN)]
+    asked, worked_up, at_pace = (max(int(n * scale), 20) for n in (ASKED, WORKED_UP, PACED))
+    with tempfile.TemporaryDirectory() as name, requests.Session() as session:
+        folder = Path(name)
+        own, theirs = free_port(), free_port()
+        serve = [program("backcast"), "serve", "--port", str(own), "--store", str(folder / "record.db")]
+        serve += [word for bundle in bundles for word in ("--model", str(bundle))]
+        mlflow = [program("mlflow"), "models", "serve", "-m", str(saved_model(folder)), "--env-manager", "local"]
+        mlflow += ["-p", str(theirs), "--host", "127.0.0.1"]
+        ours = (serve, f"http://127.0.0.1:{own}/ready", folder / "own.log")
+        others = (mlflow, f"http://127.0.0.1:{theirs}/ping", folder / "theirs.log")
+        begun = ready([*serve, "--no-export"], *ours[1:], others)
+        with started(*ours), started(*others):
+            screen = asking(session, f"http://127.0.0.1:{own}/screen", json.dumps)
+            work_up = asking(session, f"http://127.0.0.1:{own}/workup", json.dumps)
+            invoke = asking(session, f"http://127.0.0.1:{theirs}/invocations", as_frame)
+            records = cases(asked + at_pace)
+            answers = in_turn(screen, invoke, records[:asked], records[:asked])
+            work_ups = in_turn(screen, work_up, records[:worked_up], failed_cases(worked_up))
+            steady = paced(screen, records[asked:])
+            with open_record(folder / "record.db") as reader:
+                if not reader.verdict().holds:
+                    raise RuntimeError("the chain of the record does not hold after the measurement")
+    return [begun, *told_answers(answers), told_work_ups(work_ups), told_pace(steady)]
+
+
+def told_answers(pairs: Sequence[tuple[float, float]]) -> list[Row]:
+    ours, others = ([pair[place] for pair in pairs] for place in (0, 1))
+    how = f"{len(pairs)} cases in turn; p50 {p(ours, 50)} and {p(others, 50)}, p99 {p(ours, 99)} and {p(others, 99)}"
+    by = (
+        "one write to disk, awaited, and one of numpy's arrays for five outcomes; MLflow's is frames and checks of them"
+    )
+    what = "`POST /screen` (five outcomes, explained, recorded), beside one outcome of `mlflow models serve`"
+    ratio = median(ours) / median(others)
+    return [Row(what=what, figure=ratio, unit="times the p50", at_most=1.0, how=how, limited_by=by)]
+
+
+def told_work_ups(pairs: Sequence[tuple[float, float]]) -> Row:
+    screens, work_ups = ([pair[place] for pair in pairs] for place in (0, 1))
+    how = f"{len(pairs)} of each in turn; p50 {p(work_ups, 50)}, p99 {p(work_ups, 99)}"
+    what = "`POST /workup` (causes, evidence, next investigation, plan), beside `POST /screen`"
+    by = "what each investigation would tell, which asks for the ranking again under every finding"
+    return Row(what=what, figure=median(work_ups) / median(screens), unit="times the p50", how=how, limited_by=by)
+
+
+def told_pace(steady: Sequence[float]) -> Row:
+    how = f"{len(steady)} requests; p50 {p(steady, 50)}"
+    what, by = f"p99 beside p50 at {PER_SECOND} requests a second", "the disk, and whatever else the machine does"
+    return Row(what=what, figure=share(steady, 99) / share(steady, 50), unit="times", how=how, limited_by=by)
+
+
+def ready(own: Sequence[str], address: str, log: Path, theirs: tuple[Sequence[str], str, Path]) -> Row:
+    """How long each takes until it answers: one after the other, or each would slow the other."""
+    took: tuple[list[float], list[float]] = ([], [])
+    for _ in range(FASTEST_OF):
+        for one, (command, at, into) in zip(took, ((own, address, log), theirs), strict=True):
+            with started(command, at, into) as seconds:
+                one.append(seconds)
+    ours, others = (min(one) for one in took)
+    how = f"faster of {FASTEST_OF} starts each, one after the other; {ours:.1f} s and {others:.1f} s"
+    what, by = (
+        "`backcast serve` until it answers, beside `mlflow models serve`",
+        "imports, and the hashes of five bundles",
+    )
+    return Row(what=what, figure=ours / others, unit="times", at_most=1.0, how=how, limited_by=by)
 
 
 def cases(n: int) -> list[dict[str, Any]]:
@@ -45,8 +115,8 @@ def cases(n: int) -> list[dict[str, Any]]:
     params = RegistryParams(seed=6, cases=n, centres=8, first_year=2017, years=6, discordance_effect=1.0)
     drawn = draw_planned_cases(params)
     names = [v.name for v in load_dictionary().predictors if v.name in drawn.columns]
-    rows = drawn[names].astype(object).where(drawn[names].notna(), None).to_dict("records")
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+    records = drawn[names].astype(object).where(drawn[names].notna(), None).to_dict("records")
+    return [{name: value for name, value in record.items() if value is not None} for record in records]
 
 
 def failed_cases(n: int) -> list[dict[str, Any]]:
@@ -55,8 +125,54 @@ def failed_cases(n: int) -> list[dict[str, Any]]:
     return as_records(drawn[[v.name for v in load_dictionary().known_by("follow_up") if v.form != "keys"]])
 
 
-def chosen(outcome: str) -> Path:
-    return paths.learner_folder(outcome, read_json(paths.choice(outcome))["chosen"])
+def as_frame(record: dict[str, Any]) -> str:
+    return json.dumps({"dataframe_records": [record]})
+
+
+def asking(session: requests.Session, address: str, body_of: Callable[[dict[str, Any]], str]) -> Ask:
+    """Asks for one case, and gives the seconds that the answer took."""
+
+    def ask(record: dict[str, Any]) -> float:
+        body = body_of(record)
+        begun = time.perf_counter()
+        response = session.post(address, data=body, headers={"Content-Type": "application/json"}, timeout=30)
+        took = time.perf_counter() - begun
+        if response.status_code != 200:
+            raise RuntimeError(f"{address} answers {response.status_code}")
+        return took
+
+    return ask
+
+
+def in_turn(
+    one: Ask, other: Ask, records: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]
+) -> list[tuple[float, float]]:
+    for first, second in list(zip(records, others, strict=True))[:20]:
+        one(first), other(second)
+        time.sleep(2 * PAUSE)
+    pairs = []
+    for first, second in zip(records, others, strict=True):
+        pairs.append((one(first), other(second)))
+        time.sleep(2 * PAUSE)
+    return pairs
+
+
+def paced(ask: Ask, records: Sequence[dict[str, Any]]) -> list[float]:
+    """As many a second as a busy hospital never asks, each on its time."""
+    seconds, due = [], time.perf_counter()
+    for record in records:
+        time.sleep(max(0.0, due - time.perf_counter()))
+        seconds.append(ask(record))
+        due = max(due + 1 / PER_SECOND, time.perf_counter() - 1 / PER_SECOND)
+    return seconds
+
+
+def share(seconds: Sequence[float], percent: int) -> float:
+    return sorted(seconds)[min(len(seconds) - 1, len(seconds) * percent // 100)]
+
+
+def p(seconds: Sequence[float], percent: int) -> str:
+    return f"{1e3 * share(seconds, percent):.1f} ms"
 
 
 def free_port() -> int:
@@ -66,18 +182,20 @@ def free_port() -> int:
 
 @contextmanager
 def started(command: Sequence[str], address: str, log: Path) -> Iterator[float]:
-    """A server until the block ends; yields the seconds until it answered."""
+    """A server until the block ends; yields the seconds until it answered. Its store in MLflow is beside the log."""
+    env = environment({"MLFLOW_TRACKING_URI": f"sqlite:///{log.parent}/mlflow.db"})
     begun = time.perf_counter()
     with open(log, "wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=env, start_new_session=True)
     try:
         while not is_up(address):
             if process.poll() is not None or time.perf_counter() - begun > START_SECONDS:
-                raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
+                raise RuntimeError(f"{Path(command[0]).name} did not start: {log.read_text()[-600:]}")
             time.sleep(0.02)
         yield time.perf_counter() - begun
     finally:
-        os.killpg(process.pid, 15)
+        if process.poll() is None:
+            os.killpg(process.pid, 15)
         process.wait()
 
 
@@ -89,12 +207,14 @@ def is_up(address: str) -> bool:
 
 
 def saved_model(folder: Path) -> Path:
-    """One of the models as MLflow keeps it, as the stage `register` logs it."""
+    """The chosen model as MLflow keeps it, as the stage `register` logs it."""
     import mlflow
 
     from pipeline import tracking
+    from pipeline.files import read_json
 
-    bundle = chosen(PRIMARY)
+    bundle = chosen_bundle(PRIMARY)
+    assert bundle is not None
     names = [predictor["name"] for predictor in read_json(bundle / "bundle.json")["predictors"]]
     mlflow.pyfunc.save_model(
         path=str(folder / "model"),
@@ -106,104 +226,3 @@ def saved_model(folder: Path) -> Path:
         pip_requirements=list(tracking.REQUIREMENTS),
     )
     return folder / "model"
-
-
-def timed(ask: Callable[[], requests.Response]) -> float:
-    begun = time.perf_counter()
-    response = ask()
-    took = time.perf_counter() - begun
-    assert response.status_code == 200, response.text[:500]
-    return took
-
-
-def share(seconds: Sequence[float], part: float) -> float:
-    return sorted(seconds)[min(len(seconds) - 1, int(len(seconds) * part))]
-
-
-def told(name: str, seconds: Sequence[float]) -> str:
-    p50, p99 = (1e3 * share(seconds, part) for part in (0.5, 0.99))
-    return f"{name}: p50 {p50:.1f} ms, p99 {p99:.1f} ms"
-
-
-def paced(ask: Callable[[dict[str, Any]], float], records: Sequence[dict[str, Any]]) -> list[float]:
-    """As many a second as a busy hospital never asks, each on its time."""
-    seconds, due = [], time.perf_counter()
-    for record in records:
-        time.sleep(max(0.0, due - time.perf_counter()))
-        seconds.append(ask(record))
-        due = max(due + 1 / PER_SECOND, time.perf_counter() - 1 / PER_SECOND)
-    return seconds
-
-
-def main() -> None:
-    records = cases(ASKED + PACED)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        own, theirs = free_port(), free_port()
-        models = [word for outcome in load_params().train.outcomes for word in ("--model", str(chosen(outcome)))]
-        record = folder / "record.db"
-        serve = [sys.executable, "-m", "pipeline.cli", "serve", *models, "--port", str(own), "--store", str(record)]
-        mlflow = [str(Path(sys.executable).with_name("mlflow")), "models", "serve", "-m", str(saved_model(folder))]
-        mlflow += ["--env-manager", "local", "-p", str(theirs), "--host", "127.0.0.1"]
-        os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        starts: dict[str, list[float]] = {"own": [], "theirs": []}
-        for _ in range(FASTEST_OF):  # one after the other, or each would slow the other
-            with started([*serve, "--no-export"], f"http://127.0.0.1:{own}/ready", folder / "own.log") as took:
-                starts["own"].append(took)
-            with started(mlflow, f"http://127.0.0.1:{theirs}/ping", folder / "theirs.log") as took:
-                starts["theirs"].append(took)
-        ready = min(starts["own"]) / min(starts["theirs"])
-        print(f"ready in {min(starts['own']):.1f} s; mlflow models serve in {min(starts['theirs']):.1f} s: {ready:.2f}")
-        with (
-            started(serve, f"http://127.0.0.1:{own}/ready", folder / "own.log"),
-            started(mlflow, f"http://127.0.0.1:{theirs}/ping", folder / "theirs.log"),
-            requests.Session() as session,
-        ):
-            compare(session, own, theirs, records)
-            with open_record(record) as reader:
-                verdict = reader.verdict()
-            answers = verdict.predictions + verdict.red_flags
-            print(f"{answers} answers in the record; the chain {'holds' if verdict.holds else 'BREAKS'}")
-
-
-def compare(session: requests.Session, own: int, theirs: int, records: Sequence[dict[str, Any]]) -> None:
-    headers = {"Content-Type": "application/json"}
-
-    def ask_own(record: dict[str, Any]) -> float:
-        body = json.dumps(record)
-        return timed(lambda: session.post(f"http://127.0.0.1:{own}/screen", data=body, headers=headers, timeout=30))
-
-    def ask_theirs(record: dict[str, Any]) -> float:
-        body = json.dumps({"dataframe_records": [record]})
-        url = f"http://127.0.0.1:{theirs}/invocations"
-        return timed(lambda: session.post(url, data=body, headers=headers, timeout=30))
-
-    def ask_work_up(record: dict[str, Any]) -> float:
-        body = json.dumps(record)
-        return timed(lambda: session.post(f"http://127.0.0.1:{own}/workup", data=body, headers=headers, timeout=30))
-
-    for record in records[:20]:
-        ask_own(record)
-        ask_theirs(record)
-    pairs = []
-    for record in records[:ASKED]:
-        pairs.append((ask_own(record), ask_theirs(record)))
-        time.sleep(0.02)  # the rate that one client is allowed
-    ours, others = ([pair[place] for pair in pairs] for place in (0, 1))
-    print(told("POST /screen, five outcomes explained and recorded", ours))
-    print(told("mlflow models serve, one outcome", others))
-    print(f"ratio of the p50: {share(ours, 0.5) / share(others, 0.5):.3f}")
-    pairs = []
-    for record, failed in zip(records[:WORKED_UP], failed_cases(WORKED_UP), strict=True):
-        pairs.append((ask_own(record), ask_work_up(failed)))
-        time.sleep(0.04)
-    screens, work_ups = ([pair[place] for pair in pairs] for place in (0, 1))
-    print(told("POST /workup, causes with their evidence, next investigation and plan, recorded", work_ups))
-    print(f"ratio of its p50 to that of POST /screen beside it: {share(work_ups, 0.5) / share(screens, 0.5):.2f}")
-    steady = paced(ask_own, records[ASKED : ASKED + PACED])
-    print(told(f"at {PER_SECOND} requests a second", steady))
-    print(f"p99 over p50: {share(steady, 0.99) / share(steady, 0.5):.1f}")
-
-
-if __name__ == "__main__":
-    main()

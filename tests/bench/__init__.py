@@ -1,0 +1,1 @@
+"""What Backcast costs and how good it is beside others: `make bench`. One module a question."""

@@ -1,0 +1,99 @@
+"""A million cases of one Parquet file to risks, intervals and contributions, beside the raw library on a ready matrix.
+
+`backcast score` runs as a user runs it, in a process of its own: it reads and checks the file, builds the features,
+answers, writes the table and logs it in MLflow. XGBoost beside it has its matrix ready before its clock starts.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.invented import write_cases
+from tests.bench.measuring import NO_RUN, PRIMARY, Ended, Row, alone, chosen_bundle, not_made, program
+
+TITLE = "What does a nation's batch cost, beside the library beneath?"
+MILLION, LEAST = 1_000_000, 2_000
+AT_MOST, AT_MOST_GB = 1.3, 8.0
+AROUND = "reading and checking the file, features, the table in Parquet and in MLflow"
+RAW = """
+import json, sys, time
+from pathlib import Path
+import numpy as np, pandas as pd, xgboost as xgb
+from features.builders import build_features
+from features.predictors import predictor_frame
+from models.predictor import RiskPredictor
+from tests.bench.invented import many_cases
+
+predictor, n = RiskPredictor.load(Path(sys.argv[1])), int(sys.argv[2])
+SLICE = 100_000
+cases = many_cases(min(n, SLICE))
+frame = predictor_frame(cases, build_features(cases, predictor.builder_params), predictor.names)
+matrix = predictor.bundle.model.encoding.encode(frame)
+took = {"once": 0.0, "refits": 0.0}
+for start in range(0, n, SLICE):
+    ready = xgb.DMatrix(matrix[: min(SLICE, n - start)], nthread=1)
+    clock = time.perf_counter()
+    booster = predictor.bundle.model.booster
+    booster.predict(ready); booster.predict(ready, pred_contribs=True)
+    took["once"] += time.perf_counter() - clock
+    clock = time.perf_counter()
+    for refit in predictor.bundle.refits:
+        refit.booster.predict(ready)
+    took["refits"] += time.perf_counter() - clock
+print(json.dumps(took))
+"""
+
+
+def rows(scale: float) -> list[Row]:
+    trees, chosen = Path("data") / "train" / PRIMARY / "xgboost", chosen_bundle(PRIMARY)
+    if chosen is None or not trees.is_dir():
+        return [not_made(f"{MILLION:,} cases", NO_RUN)]
+    n = max(int(MILLION * scale), LEAST)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_cases(n, folder / "cases.parquet")
+        raw = json.loads(alone([sys.executable, "-c", RAW, str(trees), str(n)]).out.splitlines()[-1])
+        by_trees, by_chosen = scored(folder, trees), scored(folder, chosen)
+    once, refits = raw["once"], raw["refits"]
+    ours = f"`backcast score` of {n:,} cases, from its start to its end: {by_trees.seconds:.0f} s"
+    matrix = "XGBoost with the same trees, its matrix ready"
+    return [
+        Row(
+            what=f"{n:,} cases with the trees, beside XGBoost's predict and contributions",
+            figure=by_trees.seconds / once, unit="times", at_most=AT_MOST, how=f"{ours}; {matrix}: {once:.0f} s",
+            limited_by="the 50 refits of the interval, which the library alone has not",
+        ),
+        Row(
+            what="the same, beside XGBoost doing the same work, refits too",
+            figure=by_trees.seconds / (once + refits), unit="times", how=f"{ours}; {matrix}: {once + refits:.0f} s",
+            limited_by=AROUND,
+        ),
+        Row(
+            what=f"the same cases with the chosen model ({chosen.name}), beside XGBoost's predict and contributions",
+            figure=by_chosen.seconds / once, unit="times", how=f"{by_chosen.seconds:.0f} s; {matrix}: {once:.0f} s",
+            limited_by=AROUND,
+        ),
+        Row(
+            what="cases a second with the chosen model", figure=n / by_chosen.seconds, unit="a second",
+            how="the same run", limited_by=AROUND,
+        ),
+        *(
+            Row(
+                what=f"memory peak with {model}", figure=ended.peak_gb, unit="GB", at_most=AT_MOST_GB,
+                how="the process of `backcast score`", limited_by="what is held of cases, features and answers at once",
+            )
+            for model, ended in (("the trees", by_trees), ("the chosen model", by_chosen))
+        ),
+    ]  # fmt: skip
+
+
+def scored(folder: Path, bundle: Path) -> Ended:
+    """`backcast score` of the folder's cases, with a store of its own in the folder."""
+    out = folder / "risks.parquet"
+    command = [program("backcast"), "score", "cases.parquet", "--model", str(bundle.resolve()), "--out", str(out)]
+    ended = alone(command, cwd=folder, env={"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"})
+    out.unlink()
+    return ended

@@ -1,0 +1,163 @@
+"""Our chosen models beside well-kept learners, on the same predictors, development cases and test year.
+
+The peers are used as they come, with their own defaults, once; nothing is chosen by the test year. Ours are the bundles
+that the study itself chose inside development, as `predict` has them answer. Intervals of differences are paired.
+Our seconds are the chosen learner's whole recipe: its grid in the folds, recalibration, and the refits of the interval.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.predictors import predictor_frame
+from models.comparison import auroc_difference
+from models.estimates import Estimate, Floats
+from models.learners import CANDIDATES
+from models.metrics import auroc, brier_score, calibration_slope
+from models.training import learn
+from pipeline import paths, study
+from pipeline.development import carried, development
+from pipeline.files import read_cases, read_json
+from pipeline.params import load_params
+from tests.bench.measuring import NO_RUN, PRIMARY, Row, chosen_bundle, environment, not_made, seconds
+from tests.bench.repro import cloned, repro
+
+TITLE = "Are the chosen models as good as their peers?"
+AT_LEAST, SLOPE = -0.005, (0.9, 1.1)
+PROMS, PACKS = "nhs_proms", "BACKCAST_NHS_PROMS"
+PROMS_OUTCOMES = ("hip_no_gain_6m", "knee_no_gain_6m")
+TEST_SET = "temporal"
+SEED = 1
+
+
+def rows(scale: float) -> list[Row]:
+    """With a scale below 1 the peers learn from such a share of the development cases, and NHS PROMs is left out."""
+    here = compared(Path(), PRIMARY, scale) if chosen_bundle(PRIMARY) else [not_made(PRIMARY, NO_RUN)]
+    return [*here, *nhs_proms(scale)]
+
+
+def nhs_proms(scale: float) -> list[Row]:
+    """The study of real cases, made in a clone as far as its predictions."""
+    packs = os.environ.get(PACKS, "")
+    if not Path(packs or "nowhere").is_dir():
+        return [
+            not_made(name, f"the packs of NHS PROMs are not here: {PACKS} names their folder")
+            for name in PROMS_OUTCOMES
+        ]
+    if scale < 1:
+        return [not_made(name, "left out of a small trial: the study alone takes minutes") for name in PROMS_OUTCOMES]
+    os.environ[PACKS] = str(Path(packs).resolve())
+    with tempfile.TemporaryDirectory() as name:
+        clone = cloned(Path(name) / "clone")
+        change_study(clone)
+        repro(clone, "predict")
+        return [row for outcome in PROMS_OUTCOMES for row in compared(clone, outcome, scale)]
+
+
+def change_study(clone: Path) -> None:
+    params = clone / "params.yaml"
+    params.write_text(params.read_text(encoding="utf-8").replace("study: lumbar", f"study: {PROMS}"), encoding="utf-8")
+
+
+def compared(root: Path, outcome: str, scale: float) -> list[Row]:
+    """The rows of an outcome, by a process that works on the study of that folder."""
+    command = [sys.executable, "-m", "tests.bench.peers", outcome, str(scale)]
+    env = environment({"PYTHONPATH": str(Path.cwd())})
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{outcome}: {done.stderr.strip()[-600:]}")
+    return [Row(**row) for row in json.loads(done.stdout.splitlines()[-1])]
+
+
+def judged(outcome: str, scale: float) -> list[Row]:
+    """Learn, answer, judge; in the folder of a study that is made as far as its predictions."""
+    study.work_on(None)
+    params, can = load_params(), carried(outcome)
+    names = [p.name for p in can.predictors]
+    cases, features = read_cases(paths.COHORT_CASES), read_cases(paths.FEATURES)
+    data = development(cases, outcome, can.predictors)
+    chosen = read_json(paths.choice(outcome))["chosen"]
+    kept = pd.read_parquet(paths.predictions(outcome)).query("test_set == @TEST_SET")
+    ours = kept[kept["learner"] == chosen]
+    y, tested = ours["y_true"].to_numpy(dtype=float), ours["case_id"].to_numpy()
+    asked = predictor_frame(cases, features, names).loc[tested]
+    risks, took = {f"ours ({chosen})": ours["risk"].to_numpy()}, {}
+    took[f"ours ({chosen})"] = seconds(
+        lambda: learn(
+            data, chosen, can.predictors, params.train.grid(chosen), refits=params.train.refits, seed=params.train.seed
+        )
+    )
+    some = np.random.default_rng(SEED).random(len(data.y)) < min(scale, 1)
+    for name, peer in peers().items():
+        begun = time.perf_counter()
+        peer.fit(as_levels(data.X, data.X)[some], data.y[some].astype(int), sample_weight=data.weights[some])
+        took[name] = time.perf_counter() - begun
+        risks[name] = peer.predict_proba(as_levels(asked, data.X))[:, 1]
+    how = (
+        f"{int(some.sum()):,} development cases, {len(names)} candidate predictors; "
+        f"{len(y):,} cases of the test year, {int(y.sum()):,} with the outcome"
+    )
+    patients = read_cases(paths.SPLIT).loc[tested, "patient_id"].to_numpy(dtype=str)
+    own, *others = risks
+    for learner in [name for name in CANDIDATES if name in set(kept["learner"]) - {chosen}]:
+        risks[f"ours, not chosen ({learner})"] = kept.loc[kept["learner"] == learner, "risk"].to_numpy()
+    best = max(others, key=lambda name: auroc(y, risks[name]).estimate or 0.0)
+    return [
+        row(
+            f"{outcome}: our AUROC less that of the best peer, {best}",
+            auroc_difference(y, risks[own], risks[best], patients=patients),
+            at_least=AT_LEAST, how=how, limited_by="what is known before the operation",
+        ),
+        row(
+            f"{outcome}: our calibration slope", calibration_slope(y, risks[own]), at_least=SLOPE[0], at_most=SLOPE[1],
+            how=how, limited_by="the development cases; it is recalibrated out of fold, and never by the test year",
+        ),
+        *(figure for name in risks for figure in figures(f"{outcome}: {name}", y, risks[name], how, took.get(name))),
+    ]  # fmt: skip
+
+
+def figures(subject: str, y: Floats, risk: Floats, how: str, took: float | None) -> list[Row]:
+    """What is told of each model; no seconds of one that was learned when the study was made."""
+    measures = {"AUROC": auroc, "Brier score": brier_score, "calibration slope": calibration_slope}
+    told = [row(what, measure(y, risk), subject=subject, how=how) for what, measure in measures.items()]
+    return told if took is None else [*told, Row(what="learning, s", figure=took, unit="s", subject=subject, how=how)]
+
+
+def row(what: str, estimate: Estimate, **more: Any) -> Row:
+    told = {"figure": estimate.estimate, "lower": estimate.lower, "upper": estimate.upper}
+    return Row(what=what, unit="", reason=estimate.reason or "", **told, **more)
+
+
+def peers() -> dict[str, Any]:
+    """Classifiers as their libraries make them; what is fixed is the seed, one thread, and that words are levels."""
+    from interpret.glassbox import ExplainableBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from xgboost import XGBClassifier
+
+    return {
+        "EBM (interpret)": ExplainableBoostingClassifier(random_state=SEED, n_jobs=1),
+        "HistGradientBoosting (scikit-learn)": HistGradientBoostingClassifier(random_state=SEED),
+        "XGBoost": XGBClassifier(random_state=SEED, n_jobs=1, enable_categorical=True),
+    }
+
+
+def as_levels(frame: pd.DataFrame, development: pd.DataFrame) -> pd.DataFrame:
+    """Words as the levels that development has seen; another is missing. Numbers as they are."""
+    words = [name for name in development if not pd.api.types.is_numeric_dtype(development[name])]
+    seen = {name: pd.CategoricalDtype(sorted(development[name].dropna().unique())) for name in words}
+    return frame.astype({**dict.fromkeys(frame.columns.difference(words), float), **seen})
+
+
+if __name__ == "__main__":
+    print(json.dumps([asdict(one) for one in judged(sys.argv[1], float(sys.argv[2]))]))
