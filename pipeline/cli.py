@@ -145,6 +145,8 @@ def score(
 
         click.echo(score_parts(cases, out, models, by))
         return
+    if out.is_dir():
+        raise click.UsageError(f"--out {out} is a folder, which takes parts: name a file, or --workers or --scheduler.")
     from pipeline.scoring import score_file
 
     summary = score_file(cases, out, models, **reading)

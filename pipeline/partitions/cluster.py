@@ -94,11 +94,12 @@ def cluster(workers: Workers) -> Iterator[Client]:
 def _local(processes: int | None, scratch: str) -> LocalCluster:
     """Processes of this machine, whom nobody else who works on it can reach: the connections are encrypted."""
     from distributed import LocalCluster, Security
+    from distributed.system import MEMORY_LIMIT
 
     return LocalCluster(
         n_workers=processes, threads_per_worker=1, processes=True, host="127.0.0.1", security=Security.temporary(),
-        dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, local_directory=scratch,
-        silence_logs=logging.CRITICAL,
+        dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, silence_logs=logging.CRITICAL,
+        memory_limit=MEMORY_LIMIT // (processes or 1), local_directory=scratch,
     )  # fmt: skip
 
 

@@ -167,8 +167,9 @@ def _bundle_place(out: Path, model: LoadedModel) -> Path:
 def _swept(out: Path) -> None:
     """Away with the copies of the models, and with what a killed worker had begun to write."""
     shutil.rmtree(out / MODELS, ignore_errors=True)
-    for begun in out.glob(".*.parquet.*") if out.is_dir() else ():
-        shutil.rmtree(begun) if begun.is_dir() else begun.unlink()
+    for begun in out.glob(".*") if out.is_dir() else ():
+        if ".parquet." in begun.name.lower():
+            shutil.rmtree(begun) if begun.is_dir() else begun.unlink()
 
 
 def manifest_of(done: Mapping[Part, Done]) -> dict[str, Any]:

@@ -75,6 +75,12 @@ def _parquet_files(folder: Path) -> list[Path]:
             f"{folder} holds {', '.join(others)}. With --workers or --scheduler every file is Parquet; without them "
             f"other kinds are read too, in one process."
         )
+    passed_over = [file.name for file in files if file.name.startswith("_")]
+    if passed_over:
+        raise FileFormatError(
+            f"{folder} holds {', '.join(passed_over)}: readers of a folder of Parquet files pass over names that begin "
+            f"with _, and so they would over what is made from it. Give it another name."
+        )
     return files
 
 

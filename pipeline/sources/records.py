@@ -30,6 +30,8 @@ EXCEL = (".xlsx", ".xlsm")
 QUERY = ".sql"
 LEFT_BEHIND = (".", "~$")
 """How names in a folder begin that a desktop leaves there of its own accord."""
+MARKERS = ("_SUCCESS", "_metadata", "_common_metadata")
+"""What Spark and Dask write beside the parts of a table; no case is in them."""
 
 
 def read_records(path: Path, params: IngestParams, names: Collection[str] | None = None) -> pd.DataFrame:
@@ -140,7 +142,8 @@ def files_of(folder: Path) -> list[Path]:
     FileFormatError
         If there is none, or anything that cannot be told to be one.
     """
-    found = sorted(path for path in folder.iterdir() if not path.name.startswith(LEFT_BEHIND))
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(LEFT_BEHIND))
+    found = [folder / name for name in names if name not in MARKERS]
     odd = [path.name for path in found if path.is_dir() or path.suffix.lower() not in DELIMITED + PARQUET + EXCEL]
     if odd:
         raise FileFormatError(

@@ -178,16 +178,16 @@ def fetched(run: mlflow.entities.Run, name: str) -> str:
 
 def test_a_worker_killed_half_way_loses_nothing_and_doubles_nothing(client, in_parts, planned, models, workers):
     """The same bytes as where nobody was killed."""
-    folder = in_parts(pd.concat([planned.assign(case_id=planned["case_id"] + mark) for mark in "abcd"]), n=12)
+    folder = in_parts(pd.concat([planned.assign(case_id=planned["case_id"] + mark) for mark in "abc"]), n=8)
     score_parts(folder, Path("whole"), models, workers)
     before = client.run(os.getpid)
     killed = threading.Thread(target=kill_after_the_first_part, args=(Path("scored"), next(iter(before.values()))))
     killed.start()
     said = score_parts(folder, Path("scored"), models, workers)
     killed.join()
-    assert "240 cases" in said
+    assert "180 cases" in said
     assert manifest_of(Path("scored")) == manifest_of(Path("whole"))
-    assert sorted(os.listdir("scored")) == sorted([MANIFEST, *os.listdir(folder)])
+    assert sorted(os.listdir("scored")) == sorted([MANIFEST, *os.listdir(folder)]), "and nothing half-written"
     client.wait_for_workers(2, timeout=60)
     assert set(client.run(os.getpid).values()) != set(before.values())
 
@@ -264,6 +264,19 @@ def test_what_is_wrong_with_files_is_said_before_any_work_and_all_at_once(in_par
     assert "2019.parquet has a header and no case" in said
     assert "2020.parquet also has shoe_size" in said
     assert "2021.parquet lacks odi" in said
+
+
+def test_what_spark_leaves_beside_the_parts_is_no_part(in_parts, planned):
+    folder = in_parts(planned)
+    (folder / "_SUCCESS").touch()
+    assert [part.name for part in parts_of(folder)] == [f"{year}.parquet" for year in range(2017, 2022)]
+
+
+def test_one_process_writes_a_file_and_no_folder(backcast, in_parts, planned):
+    Path("scored").mkdir()
+    answer = backcast("score", in_parts(planned), "--out", "scored")
+    assert answer.status == 2
+    assert answer.says("--out scored is a folder, which takes parts")
 
 
 def test_a_part_with_other_columns_alone_is_a_question_of_columns(in_parts, planned):
@@ -407,12 +420,15 @@ def test_an_output_that_would_mix_is_refused(what, words, in_parts, planned, mod
 
 
 def test_what_is_no_folder_of_parquet_files_is_refused(elsewhere, planned):
+    Path("named").mkdir()
+    planned.to_parquet("named/_2017.parquet")
     planned.to_parquet("cases.parquet")
     Path("mixed").mkdir()
     planned.to_csv("mixed/2017.csv")
     for name, words in (
         ("cases.parquet", "is no folder"),
         ("mixed", "every file is Parquet"),
+        ("named", r"holds _2017.parquet: readers .* pass over"),
         ("no", "does not exist"),
     ):
         with pytest.raises(FileFormatError, match=words):
