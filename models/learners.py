@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ COMPARATORS = ("prevalence", "baseline")
 LEARNERS = COMPARATORS + CANDIDATES
 UNPENALISED = 1e6
 """C of the baseline comparator, whose one or two parameters need no penalty."""
+Grow = Callable[[XGBClassifier, Floats, NDArray[np.int64], Floats], None]
+"""Fits trees in place to encoded columns (n, p), labels (n,) and weights (n,)."""
 
 
 class PredictorEncoder(TransformerMixin, BaseEstimator):
@@ -121,23 +123,30 @@ def _trees(setting: Mapping[str, Any], predictors: Sequence[Predictor], seed: in
     )
 
 
-def fit(pipeline: Pipeline, X: pd.DataFrame, y: Floats, weights: Floats) -> Pipeline:
+def grown_here(trees: XGBClassifier, columns: Floats, labels: NDArray[np.int64], weights: Floats) -> None:
+    """Trees grown by this process."""
+    trees.fit(columns, labels, sample_weight=weights)
+
+
+def fit(pipeline: Pipeline, X: pd.DataFrame, y: Floats, weights: Floats, grow: Grow = grown_here) -> Pipeline:
     """The pipeline fitted with case weights, its stored numbers rounded in place.
 
     Rounding here, and not when the model is written, keeps scikit-learn and the stored model equal.
     """
-    return fit_all([pipeline], X, y, weights)[0]
+    return fit_all([pipeline], X, y, weights, grow)[0]
 
 
-def fit_all(pipelines: Sequence[Pipeline], X: pd.DataFrame, y: Floats, weights: Floats) -> list[Pipeline]:
+def fit_all(
+    pipelines: Sequence[Pipeline], X: pd.DataFrame, y: Floats, weights: Floats, grow: Grow = grown_here
+) -> list[Pipeline]:
     """Pipelines of one learner with different settings, each as `fit` alone would fit it.
 
     The steps before the last have nothing to set; they are fitted once and shared, since encoding costs
-    as much as a logistic fit.
+    as much as a logistic fit. Trees are grown by `grow`.
     """
     before = pipelines[0][:-1]
     learned = [pipeline["learn"] for pipeline in pipelines]
-    _fit_last(learned, before.fit_transform(X), y.astype(np.int64), weights)
+    _fit_last(learned, before.fit_transform(X), y.astype(np.int64), weights, grow)
     if "scale" in before.named_steps:
         before["scale"].mean_, before["scale"].scale_ = rounded(before["scale"].mean_), rounded(before["scale"].scale_)
         for logistic in learned:
@@ -145,13 +154,16 @@ def fit_all(pipelines: Sequence[Pipeline], X: pd.DataFrame, y: Floats, weights: 
     return [Pipeline([*before.steps, ("learn", last)]) for last in learned]
 
 
-def _fit_last(learned: Sequence[Any], columns: Floats, labels: NDArray[np.int64], weights: Floats) -> None:
+def _fit_last(learned: Sequence[Any], columns: Floats, labels: NDArray[np.int64], weights: Floats, grow: Grow) -> None:
     """Fit in place. Trees that differ in their rounds alone are grown once: the first rounds of many are the few."""
     grown: dict[str, XGBClassifier] = {}
     for last in sorted(learned, key=lambda each: -getattr(each, "n_estimators", 0)):
         kind = str(last.get_params() | {"n_estimators": None})
-        if kind not in grown or not isinstance(last, XGBClassifier):
-            grown[kind] = last.fit(columns, labels, sample_weight=weights)
+        if not isinstance(last, XGBClassifier):
+            last.fit(columns, labels, sample_weight=weights)
+        elif kind not in grown:
+            grow(last, columns, labels, weights)
+            grown[kind] = last
         else:
             last.load_model(grown[kind].get_booster()[: last.n_estimators].save_raw("ubj"))
 

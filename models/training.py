@@ -28,10 +28,12 @@ from models.estimates import ROUNDING, paired_difference
 from models.fitted import FittedModel, Recalibration
 from models.learners import (
     CANDIDATES,
+    Grow,
     estimator,
     fit,
     fit_all,
     fitted_model,
+    grown_here,
     learner_predictors,
     log_odds_of_all,
     settings,
@@ -175,15 +177,17 @@ def learn(
     refits: int,
     seed: int,
     threads: int = THREADS,
+    grow: Grow = grown_here,
 ) -> Learned:
     """One learner, tuned in the folds, recalibrated out of fold, fitted to all, refitted for intervals.
 
     Where whole recipes already run on threads of their own, `threads=1` keeps each on its own, silently.
+    All trees, those of the folds too, are grown by `grow`: a recalibration holds for trees of one kind.
     """
     used = learner_predictors(learner, predictors)
     data = Development(data.outcome, data.X[[p.name for p in used]], data.y, data.weights, data.patients, data.folds)
     tried = settings(learner, grid)
-    margins = _out_of_fold_margins(data, learner, used, tried, seed, threads)
+    margins = _out_of_fold_margins(data, learner, used, tried, seed, threads, grow)
     losses = [log_losses(data.y, margin) for margin in margins]
     chosen = simplest_within_one_standard_error(losses, data.weights, data.patients)
     setting = tried[chosen]
@@ -191,7 +195,7 @@ def learn(
     if used:
         recalibration = fitted_recalibration(margins[chosen], data.y, data.weights, data.folds)
     out_of_fold = recalibration(margins[chosen])
-    whole = fit(estimator(learner, setting, used, seed), data.X, data.y, data.weights)
+    whole = fit(estimator(learner, setting, used, seed), data.X, data.y, data.weights, grow)
     return Learned(
         learner=learner,
         setting=setting,
@@ -204,7 +208,7 @@ def learn(
             {**tried[i], "log_loss": float(rounded(np.average(losses[i], weights=data.weights)))}
             for i in range(len(tried))
         ),
-        refits=_refits(data, learner, used, setting, refits, seed, threads) if learner in CANDIDATES else (),
+        refits=_refits(data, learner, used, setting, refits, seed, threads, grow) if learner in CANDIDATES else (),
     )
 
 
@@ -215,13 +219,14 @@ def _out_of_fold_margins(
     tried: list[dict[str, Any]],
     seed: int,
     threads: int,
+    grow: Grow,
 ) -> list[Floats]:
     margins = np.zeros((len(tried), len(data.y)))
 
     def fill(fold: int) -> None:
         inside, outside = np.flatnonzero(data.folds != fold), np.flatnonzero(data.folds == fold)
         unfitted = [estimator(learner, setting, predictors, seed) for setting in tried]
-        fitted = fit_all(unfitted, data.X.iloc[inside], data.y[inside], data.weights[inside])
+        fitted = fit_all(unfitted, data.X.iloc[inside], data.y[inside], data.weights[inside], grow)
         margins[:, outside] = log_odds_of_all(fitted, data.X.iloc[outside])
 
     in_threads(fill, np.unique(data.folds), f"{data.outcome}: {learner}, settings in folds", threads)
@@ -236,12 +241,13 @@ def _refits(
     n: int,
     seed: int,
     threads: int,
+    grow: Grow,
 ) -> tuple[FittedModel, ...]:
     """Refits on bootstraps of patients, hyperparameters fixed."""
 
     def refit(rows: NDArray[np.intp]) -> FittedModel:
         unfitted = estimator(learner, setting, predictors, seed)
-        return fitted_model(fit(unfitted, data.X.iloc[rows], data.y[rows], data.weights[rows]))
+        return fitted_model(fit(unfitted, data.X.iloc[rows], data.y[rows], data.weights[rows], grow))
 
     draws = patient_resamples(data.patients, n, seed)
     return tuple(in_threads(refit, draws, f"{data.outcome}: {learner}, refits", threads))

@@ -127,6 +127,7 @@ class XGBoostGrid:
     colsample_bytree: float | list[float]
 
 
+MOST_WORKERS = 1000
 XGBOOST_RANGES = {
     "max_depth": (1, 12),
     "n_rounds": (1, 5000),
@@ -148,6 +149,8 @@ class TrainParams:
     overrule_leak_alarm: list[str]
     logistic: LogisticGrid
     xgboost: XGBoostGrid
+    dask_workers: int | None = None
+    """Among how many Dask workers the rows are divided when trees are grown; None grows them in this process."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -165,6 +168,8 @@ class TrainParams:
             problems.append(f"train.max_parameters says nothing of {', '.join(without)}")
         ranges = {"seed": (0, math.inf), "refits": (2, 1000), "leak_alarm_auroc": (0.5, 1.0)}
         problems += _out_of_range("train", self, ranges)
+        if self.dask_workers is not None:
+            problems += _out_of_range("train", self, {"dask_workers": (1, MOST_WORKERS)})
         problems += [
             f"train.max_parameters.{outcome} must be at least 2, got {most}"
             for outcome, most in self.max_parameters.items()

@@ -1,7 +1,7 @@
 """Who does the work: the workers of a scheduler that is named, or of a cluster of this machine's own.
 
-`distributed` is imported here and nowhere else, when it is asked for. A remote scheduler's certificates and timeouts
-are Dask's own configuration (`distributed.comm.tls`, `DASK_…` in the environment).
+`distributed` is imported when it is asked for. A remote scheduler's certificates and timeouts are Dask's own
+configuration (`distributed.comm.tls`, `DASK_…` in the environment).
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from features.errors import BackcastError
 from pipeline.partitions.code import code_and_sight, difference, installed
 from pipeline.partitions.errors import ClusterError
-from pipeline.partitions.parts import Part
-from pipeline.partitions.work import Done
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
+
+    from pipeline.partitions.parts import Part
+    from pipeline.partitions.work import Done
 
 ANSWER_SECONDS = 10
 """For a scheduler to answer, and for its first worker to be there."""

@@ -19,21 +19,23 @@ from models.encoding import rounded
 from models.estimates import paired_difference
 from models.experience import SimilarCases, seen_in
 from models.guards import refuse_leak
-from models.learners import CANDIDATES
+from models.learners import CANDIDATES, Grow
 from models.training import Development, Learned, chosen_learner, learn
 from pipeline import paths
 from pipeline.development import carried, development
 from pipeline.files import read_cases, write_json, write_table
 from pipeline.params import Params
+from pipeline.partitions.training import grower
 
 
 def run(params: Params, *only: str) -> None:
     """All of `train.outcomes`, or those alone that are named."""
-    for outcome in only or params.train.outcomes:
-        run_outcome(params, outcome)
+    with grower(params.train.dask_workers) as grow:
+        for outcome in only or params.train.outcomes:
+            run_outcome(params, outcome, grow)
 
 
-def run_outcome(params: Params, outcome: str) -> None:
+def run_outcome(params: Params, outcome: str, grow: Grow) -> None:
     cases = read_cases(paths.COHORT_CASES)
     can = carried(outcome)
     data = development(cases, outcome, can.predictors)
@@ -45,6 +47,7 @@ def run_outcome(params: Params, outcome: str) -> None:
             params.train.grid(learner),
             refits=params.train.refits,
             seed=params.train.seed,
+            grow=grow,
         )
         for learner in can.learners
     }

@@ -17,6 +17,7 @@ from models.censoring import label_weights
 from models.drawing import save
 from models.encoding import Floats, rounded
 from models.forest_figure import forest
+from models.learners import Grow
 from models.optimism import Optimism, bootstrap_optimism, learned_log_odds
 from models.splitting import left_out_together
 from models.training import Development, Learned, learn, patient_resamples
@@ -25,6 +26,7 @@ from pipeline import paths
 from pipeline.development import Carried, carried, development
 from pipeline.files import read_cases, read_json, write_json, write_table
 from pipeline.params import Params
+from pipeline.partitions.training import grower
 
 SUMMARISED = ("auroc", "brier_score", "calibration_intercept", "calibration_slope", "ici", "observed_to_expected")
 OPTIMISM_LEARNER = "logistic"
@@ -33,14 +35,15 @@ OPTIMISM_LEARNER = "logistic"
 
 def run(params: Params, *only: str) -> None:
     """All of `train.outcomes`, or those alone that are named."""
-    for outcome in only or params.train.outcomes:
-        run_outcome(params, outcome)
+    with grower(params.train.dask_workers) as grow:
+        for outcome in only or params.train.outcomes:
+            run_outcome(params, outcome, grow)
     made = [outcome for outcome in params.train.outcomes if paths.internal_external(outcome).exists()]
     pooled = {outcome: summary(read_json(paths.internal_external(outcome))[RECIPE]) for outcome in made}
     write_json(pooled, paths.VALIDATED_SUMMARY)
 
 
-def run_outcome(params: Params, outcome: str) -> None:
+def run_outcome(params: Params, outcome: str, grow: Grow) -> None:
     cases = read_cases(paths.COHORT_CASES)
     can = carried(outcome)
     data = development(cases, outcome, can.predictors)
@@ -51,7 +54,7 @@ def run_outcome(params: Params, outcome: str) -> None:
     left_out = leave_one_centre_out(
         data,
         centres,
-        functools.partial(learned_by_all, params=params, can=can),
+        functools.partial(learned_by_all, params=params, can=can, grow=grow),
         learners=can.learners,
         weights_without=functools.partial(weights_without, cases, data),
     )
@@ -64,11 +67,18 @@ def run_outcome(params: Params, outcome: str) -> None:
     save(forest(evaluated[RECIPE], title, unit), paths.forest(outcome))
 
 
-def learned_by_all(data: Development, *, params: Params, can: Carried) -> dict[str, Learned]:
+def learned_by_all(data: Development, *, params: Params, can: Carried, grow: Grow) -> dict[str, Learned]:
     """What stage `train` does before it chooses, but for the refits, which change no prediction."""
     return {
         learner: learn(
-            data, learner, can.predictors, params.train.grid(learner), refits=0, seed=params.train.seed, threads=1
+            data,
+            learner,
+            can.predictors,
+            params.train.grid(learner),
+            refits=0,
+            seed=params.train.seed,
+            threads=1,
+            grow=grow,
         )
         for learner in can.learners
     }

@@ -241,8 +241,8 @@ def fold_models(data, learner, predictors, grid, monkeypatch) -> dict[frozenset,
     seen: dict[frozenset, str] = {}
     fold_of = dict(zip(data.X.index, data.folds, strict=True))
 
-    def watched(pipelines, X, y, weights):
-        fitted = original(pipelines, X, y, weights)
+    def watched(pipelines, X, y, weights, *others):
+        fitted = original(pipelines, X, y, weights, *others)
         seen[frozenset(fold_of[case] for case in X.index)] = "".join(numbers_of(fitted_model(one)) for one in fitted)
         return fitted
 
