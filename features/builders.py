@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from features.anatomy import SITES, TWIN_SITES
 from features.axes import FLAGGED_MIMICS, MIMICS, SIDES
 from features.errors import ParamsError
-from features.findings import Findings, Floats
+from features.findings import Findings, Floats, findings_layout
 from features.lesion_pain import LesionPain, lesion_pain, other_numbering, widespread_pain
 from features.mimics import MimicEvidence, mimic_evidence
 from features.next_test import NextTests, next_tests
@@ -146,15 +146,16 @@ def build_features(cases: pd.DataFrame, params: BuilderParams | None) -> pd.Data
     """
     if params is None:
         return pd.DataFrame(index=cases.index)
-    starts = range(0, len(cases), SLICE) or [0]
+    given = findings_layout().columns(cases)  # once, since a frame of many columns takes its time over each
+    slices = [slice(start, min(start + SLICE, len(cases))) for start in range(0, len(cases), SLICE) or [0]]
     columns: dict[str, np.ndarray] = {}
     # Two slices at a time; a matrix product that took threads of its own would only wait for them.
-    with ThreadPoolExecutor(max_workers=2) as pool, _single_threaded_products(is_needed=len(starts) > 1):
-        parts = pool.map(lambda start: _features(cases.iloc[start : start + SLICE], params), starts)
-        for start, part in zip(starts, parts, strict=True):
+    with ThreadPoolExecutor(max_workers=2) as pool, _single_threaded_products(is_needed=len(slices) > 1):
+        parts = pool.map(lambda rows: _features(Findings.of_columns(given, rows), params), slices)
+        for rows, part in zip(slices, parts, strict=True):
             for name, values in part.items():
                 column = columns.setdefault(name, np.empty(len(cases), dtype=values.dtype))
-                column[start : start + len(values)] = values
+                column[rows] = values
     # Text even where no case has a source to name, so that a case alone looks as it does among others.
     return pd.DataFrame(columns, index=cases.index, copy=False).astype(dict.fromkeys(TEXT_FEATURES, "str"))
 
@@ -163,8 +164,8 @@ def _single_threaded_products(*, is_needed: bool) -> AbstractContextManager[obje
     return threadpool_limits(limits=1, user_api="blas") if is_needed else nullcontext()
 
 
-def _features(cases: pd.DataFrame, params: BuilderParams) -> dict[str, np.ndarray]:
-    return feature_arrays(sources_of_pain(Findings(cases), params), params)
+def _features(findings: Findings, params: BuilderParams) -> dict[str, np.ndarray]:
+    return feature_arrays(sources_of_pain(findings, params), params)
 
 
 def feature_arrays(sources: Sources, params: BuilderParams) -> dict[str, np.ndarray]:

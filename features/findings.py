@@ -55,6 +55,11 @@ class Findings:
         return findings
 
     @classmethod
+    def of_columns(cls, columns: Mapping[int, Floats], rows: slice) -> Self:
+        """The same of some of the cases, from the columns as `findings_layout` has them."""
+        return cls.of_values(findings_layout().matrix_of_columns(columns, rows))
+
+    @classmethod
     def stacked(cls, *parts: Findings) -> Self:
         """The cases of all parts, one part after the other."""
         return cls.of_values(np.concatenate([part._values for part in parts]))

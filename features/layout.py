@@ -42,17 +42,26 @@ class Layout:
 
     def matrix(self, cases: pd.DataFrame) -> Floats:
         """(n_cases, n_names + 1) from a table of any subset of the columns, in any order; it is not changed."""
-        values = np.full((len(cases), len(self.names) + 1), np.nan)
-        present = [(place, name) for place, name in enumerate(self.names) if name in cases.columns]
-        numeric = [(place, name) for place, name in present if name not in self.codes]
-        if numeric:
-            by_column = np.array([_as_floats(cases[name]) for _, name in numeric])
-            values[:, [place for place, _ in numeric]] = by_column.T
-        for place, name in present:
-            if name in self.codes:
-                found = pd.Index(self.codes[name]).get_indexer(pd.Index(cases[name]))
-                values[:, place] = np.where(found >= 0, found, np.nan)
-        return values
+        return self.matrix_of_columns(self.columns(cases), slice(0, len(cases)))
+
+    def columns(self, cases: pd.DataFrame) -> dict[int, Floats]:
+        """The columns that a table has, each (n_cases,), by their place; those of numbers are not copied."""
+        return {
+            place: self._coded(cases[name], name) if name in self.codes else _as_floats(cases[name])
+            for place, name in enumerate(self.names)
+            if name in cases.columns
+        }
+
+    def _coded(self, words: pd.Series, name: str) -> Floats:
+        found = pd.Index(self.codes[name]).get_indexer(pd.Index(words))
+        return np.where(found >= 0, found, np.nan)
+
+    def matrix_of_columns(self, columns: Mapping[int, Floats], rows: slice) -> Floats:
+        """The matrix of some of the cases, from `columns`."""
+        by_column = np.full((len(self.names) + 1, rows.stop - rows.start), np.nan)
+        for place, values in columns.items():
+            by_column[place] = values[rows]
+        return np.ascontiguousarray(by_column.T)
 
     def matrix_of_records(self, records: Sequence[Mapping[str, Any]]) -> Floats:
         """The same from plain records, as a request holds them: numbers, words, None for not recorded."""

@@ -142,13 +142,17 @@ def shares_explained(pain: Floats, weights: Floats, shift: int = 0) -> Floats:
 
 def expected_together(weights: Floats) -> Floats:
     """Pain expected from sites of these weights together, by noisy-or: (n, n_places) in [0, 1]."""
-    case, site = np.nonzero(weights)
-    unfelt = np.ones((len(weights), N_PLACES))
-    if len(case):
-        spared = 1 - weights[case, site][:, None] * flat_site_territory()[site]
-        starts = np.flatnonzero(np.concatenate(([True], case[1:] != case[:-1])))
-        unfelt[case[starts]] = np.multiply.reduceat(spared, starts, axis=0)
-    return 1 - unfelt
+    unfelt = np.ones((N_PLACES, len(weights)))
+    for site in np.flatnonzero(weights.any(axis=0)):
+        felt, share = _felt_places()[site]
+        unfelt[felt] *= 1 - share * weights[:, site]
+    return np.ascontiguousarray(1 - unfelt.T)
+
+
+@cache
+def _felt_places() -> list[tuple[NDArray[np.intp], Floats]]:
+    """Of each site the places where its pain is felt, (n_felt,), and how strongly, (n_felt, 1)."""
+    return [(felt := np.flatnonzero(territory), territory[felt, None]) for territory in flat_site_territory()]
 
 
 def widespread_pain(findings: Findings) -> Floats:
@@ -203,7 +207,7 @@ def other_numbering(findings: Findings, lesions: LesionPain) -> OtherNumbering:
 def root_compromise(weights: Floats) -> Floats:
     """How strongly each root is caught on each side, by the worst site that reaches it: (n, n_roots * n_sides)."""
     sites, reach = _sites_of_roots()
-    return (weights[:, sites] * reach).max(axis=2)
+    return (weights.take(sites, axis=1) * reach).max(axis=2)
 
 
 def root_shares(pain: Floats, compromise: Floats) -> Floats:

@@ -60,7 +60,7 @@ def site_weights(findings: Findings) -> Floats:
     without pain. A level that was not read weighs nothing: it can explain nothing.
     """
     weights = np.zeros((findings.n_cases, len(SITES)))
-    weights[:, _readings().sites] = np.maximum.reduceat(_reading_weights(findings), _readings().starts, axis=1)
+    weights[:, _readings().sites] = np.maximum.reduceat(_reading_weights(findings), _readings().starts, axis=0).T
     _move_migrated(weights, findings)
     return weights
 
@@ -77,17 +77,19 @@ def telling_item(findings: Findings, case: int, site: int) -> str:
     readings = _readings()
     row = int(np.searchsorted(readings.sites, home))
     end = readings.starts[row + 1] if row + 1 < len(readings.starts) else len(readings.items)
-    of_site = _reading_weights(findings)[case, readings.starts[row] : end]
+    of_site = _reading_weights(findings)[readings.starts[row] : end, case]
     return readings.items[readings.starts[row] + int(of_site.argmax())]
 
 
 def _reading_weights(findings: Findings) -> Floats:
-    """The weight of every finding at every site, less what is common at that age: (n_cases, n_readings)."""
+    """The weight of every finding at every site, less what is common at that age: (n_readings, n_cases)."""
     readings = _readings()
-    grades = np.fmin(np.fmax(findings.columns(readings.columns), 0.0), N_GRADES - 1.0)  # not recorded is 0
-    place = grades.astype(np.intp) + readings.first
-    spared = age_factors(findings.columns(places("age_years")))
-    return readings.weights[place] * spared[np.arange(len(spared))[:, None], readings.discounts[place]]
+    recorded = np.ascontiguousarray(findings.columns(readings.columns).T)  # a row a reading, which is faster to look up
+    grades = np.fmin(np.fmax(recorded, 0.0), N_GRADES - 1.0)  # not recorded is 0
+    place = grades.astype(np.intp) + readings.first[:, None]
+    spared = age_factors(findings.columns(places("age_years"))).T.ravel()
+    of_case = readings.discounts.take(place) * findings.n_cases + np.arange(findings.n_cases)
+    return readings.weights.take(place) * spared.take(of_case)
 
 
 def _move_migrated(weights: Floats, findings: Findings) -> None:
