@@ -33,7 +33,7 @@ TEXT_FEATURES = ("best_lesion", "likeliest_source", "likeliest_lesion", "best_mi
 """Features that name a source, or what is missing, in words; all others are numbers."""
 COMPETING = 0.3
 """A lesion with at least this support competes with a mimic; one flagged by rule does when it is felt in this share."""
-SLICE = 4096
+SLICE = 1024
 """Cases a slice: large enough for the array products, small enough for the processor's cache."""
 
 

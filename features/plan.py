@@ -85,8 +85,8 @@ def _reached(findings: Findings, decompressed: Bools, fused: Bools) -> Bools:
     zone = findings.columns(places("planned_zone"))[:, None]
     is_foramen = zone == word_code("planned_zone", "foramen")
     is_both = zone == word_code("planned_zone", "both")
-    at_level = decompressed[:, SITE_LEVEL]
-    at_site = (at_level & SITE_SIDES).any(axis=2)
+    at_side = decompressed.take(SITE_LEVEL, axis=1) & SITE_SIDES
+    at_site = at_side[:, :, 0] | at_side[:, :, 1]  # any() over two is slow
     in_zone = (_IS_CANAL & ~is_foramen) | (_IS_FORAMEN & (is_foramen | is_both))  # not recorded is read as the canal
     return np.where(_IS_CANAL | _IS_FORAMEN, at_site & in_zone, fused[:, SITE_LEVEL])
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pipeline import tracking  # where it is used it is imported: MLflow takes seconds, and scoring alone needs none
 
 NO_CHAMPION = "No model is registered as champion. Make them with `make repro`, or name --model."
-SLICE = 2**15
+SLICE = 2**16
 """Cases that are in memory at a time, and a step of the progress bar."""
 
 

@@ -114,7 +114,8 @@ def _numbers(values: pa.ChunkedArray, marks: list[str]) -> np.ndarray | None:
             return None
     elif not (pa.types.is_float32(kind) or pa.types.is_float64(kind)):
         return None
-    numbers: np.ndarray = values.cast(pa.float64()).to_numpy() + 0.0
+    numbers: np.ndarray = values.cast(pa.float64()).to_numpy()
+    numbers = np.add(numbers, 0.0, out=numbers if numbers.flags.writeable else None)
     for mark in marks:
         number = _number_of(mark)
         if number is not None:
