@@ -143,9 +143,10 @@ def shares_explained(pain: Floats, weights: Floats, shift: int = 0) -> Floats:
 def expected_together(weights: Floats) -> Floats:
     """Pain expected from sites of these weights together, by noisy-or: (n, n_places) in [0, 1]."""
     unfelt = np.ones((N_PLACES, len(weights)))
-    for site in np.flatnonzero(weights.any(axis=0)):
+    by_site = np.ascontiguousarray(weights.T)
+    for site in np.flatnonzero(by_site.any(axis=1)):
         felt, share = _felt_places()[site]
-        unfelt[felt] *= 1 - share * weights[:, site]
+        unfelt[felt] *= 1 - share * by_site[site]
     return np.ascontiguousarray(1 - unfelt.T)
 
 

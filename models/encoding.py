@@ -146,8 +146,8 @@ class Encoding:
         encoded = np.zeros((n_cases(frame), len(self.columns)))
         layout = self._layout
         if layout.names:
-            recorded = np.stack([as_numbers(frame[name]) for name in layout.names], axis=1)
-            numbers = np.where(np.isnan(recorded), layout.fill, recorded)
+            recorded = np.array([as_numbers(frame[name]) for name in layout.names])
+            numbers = np.where(np.isnan(recorded), layout.fill[:, None], recorded).T
             encoded[:, layout.places] = numbers
             encoded[:, layout.places[layout.is_log]] = np.log1p(numbers[:, layout.is_log])
             if len(layout.curved):

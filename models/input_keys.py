@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from features.dictionary import load_dictionary
 
-SMALL = 256
-"""Whole numbers below this are their own places in a table of texts; grades, yes/no and most scores are."""
 CASES_A_TEXT = 16
 """Columns are put together while there are no more combinations of their values than a case in so many."""
 
@@ -86,14 +84,19 @@ def _lines(values: pd.Series, name: str) -> tuple[NDArray[np.intp], list[bytes]]
 
 
 def _small_numbers(values: pd.Series) -> tuple[NDArray[np.intp] | None, list[float]]:
-    """Whole numbers as their own places, -1 where missing; None where others are among them."""
+    """Whole numbers that fit into a byte as their own places, -1 where missing; None where others are among them.
+
+    Grades, yes/no and most scores are such numbers.
+    """
     numbers = values.to_numpy()
     is_missing = np.isnan(numbers)
-    place = np.where(is_missing, 0.0, numbers).astype(np.intp)
-    is_small = is_missing | ((place == numbers) & (place < SMALL) & ~np.signbit(numbers))  # -0 is spelled otherwise
-    if not is_small.all():
+    with np.errstate(invalid="ignore"):
+        place = numbers.astype(np.uint8)
+    is_small = place.astype(np.float64).view(np.int64) == numbers.view(np.int64)  # by its bits: -0 is spelled otherwise
+    if not (is_small | is_missing).all():
         return None, []
-    return np.where(is_missing, -1, place), list(map(float, range(int(place.max(initial=0)) + 1)))
+    different = list(map(float, range(int(place.max(initial=0, where=is_small)) + 1)))
+    return np.where(is_missing, np.intp(-1), place), different
 
 
 def _distinct(values: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
