@@ -68,7 +68,7 @@ def fit_cases(
     how, today = named_file(path, **reading), dt.date.today()
     cases, problems = checked_records(path, how, moment, today=today, required=required)
     refuse_problems(str(path), problems)
-    return cases.set_index("case_id")
+    return cases.set_index("case_id").copy()  # in one piece, since others add columns
 
 
 @dataclass(frozen=True)
