@@ -43,6 +43,12 @@ def test_the_key_is_that_of_the_case_written_out_and_alone(planned):
     assert input_keys(awkward.iloc[[7]], "m").tolist() == [expected[7]]
 
 
+@pytest.mark.parametrize("odd", [255.0, 256.0, 257.0, 511.0, -1.0, -255.0, 65536.0, 2.5, np.inf, -0.0])
+def test_a_number_beyond_a_byte_is_spelled_like_any_other(planned, odd):
+    some = planned.iloc[:3].assign(odi=[odd, 1.0, np.nan])
+    assert input_keys(some, "m").tolist() == [written_out(row, "m") for _, row in some.astype(object).iterrows()]
+
+
 def test_several_models_have_each_its_own_keys(planned):
     both = keys_by_model(planned, ["m", "n"])
     assert both == [input_keys(planned, "m").tolist(), input_keys(planned, "n").tolist()]
