@@ -33,8 +33,10 @@ TEXT_FEATURES = ("best_lesion", "likeliest_source", "likeliest_lesion", "best_mi
 """Features that name a source, or what is missing, in words; all others are numbers."""
 COMPETING = 0.3
 """A lesion with at least this support competes with a mimic; one flagged by rule does when it is felt in this share."""
-SLICE = 1024
+SLICE = 4096
 """Cases a slice: large enough for the array products, small enough for the processor's cache."""
+THREADS = 2
+"""Slices at a time, where nobody else uses the processors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,7 @@ def _competing(lesions: LesionPain, mimics: MimicEvidence, support: Support, thr
     return np.where(lesions.is_defined, is_mimic & (support.lesions.max(axis=1) >= COMPETING), np.nan)
 
 
-def build_features(cases: pd.DataFrame, params: BuilderParams | None) -> pd.DataFrame:
+def build_features(cases: pd.DataFrame, params: BuilderParams | None, threads: int = THREADS) -> pd.DataFrame:
     """The features of each case: both builders, the plan, and the plain summaries; none where no builder applies.
 
     Parameters
@@ -136,6 +138,8 @@ def build_features(cases: pd.DataFrame, params: BuilderParams | None) -> pd.Data
         the dictionary's are ignored. It is not changed, and its index is kept.
     params : BuilderParams, optional
         None in a study whose record holds neither lesions nor sources of pain.
+    threads : int
+        Slices at a time; no number depends on it.
 
     Returns
     -------
@@ -149,8 +153,8 @@ def build_features(cases: pd.DataFrame, params: BuilderParams | None) -> pd.Data
     given = findings_layout().columns(cases)  # once, since a frame of many columns takes its time over each
     slices = [slice(start, min(start + SLICE, len(cases))) for start in range(0, len(cases), SLICE) or [0]]
     columns: dict[str, np.ndarray] = {}
-    # Two slices at a time; a matrix product that took threads of its own would only wait for them.
-    with ThreadPoolExecutor(max_workers=2) as pool, _single_threaded_products(is_needed=len(slices) > 1):
+    # Some slices at a time; a matrix product that took threads of its own would only wait for them.
+    with ThreadPoolExecutor(max_workers=threads) as pool, _single_threaded_products(is_needed=len(slices) > 1):
         parts = pool.map(lambda rows: _features(Findings.of_columns(given, rows), params), slices)
         for rows, part in zip(slices, parts, strict=True):
             for name, values in part.items():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 import pandas as pd
 from tqdm import tqdm
 
-from features.builders import BuilderParams, Sources, build_features, sources_of_pain
+from features.builders import THREADS, BuilderParams, Sources, build_features, sources_of_pain
 from features.errors import BundleError, TrackingError
 from features.findings import Findings
 from features.outcomes import outcome_names
@@ -176,8 +176,11 @@ def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Re
     return "\n".join(summary_lines(batch.n_cases, said, models, str(out), run_id))
 
 
-def by_outcome(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> list[pd.DataFrame]:
-    """The table of the cases under each model; features are built once for models that build them alike."""
+def by_outcome(cases: pd.DataFrame, models: Sequence[LoadedModel], threads: int = THREADS) -> list[pd.DataFrame]:
+    """The table of the cases under each model; features are built once for models that build them alike.
+
+    They are built on so many `threads`; no number depends on it.
+    """
     tables = []
     features: dict[str, pd.DataFrame] = {}
     keys = keys_by_model(cases, [model.predictor.sha256 for model in models])
@@ -185,7 +188,7 @@ def by_outcome(cases: pd.DataFrame, models: Sequence[LoadedModel]) -> list[pd.Da
         params = model.predictor.builder_params
         known = str(params)
         if known not in features:
-            features[known] = build_features(cases, params)
+            features[known] = build_features(cases, params, threads)
         explained = explained_in_slices(model, cases, features[known])
         tables.append(batch_table(own_keys, explained, model.predictor.bundle.outcome))
     return _alike(tables)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -367,11 +368,17 @@ def log_parts(
 ) -> str:  # fmt: skip
     """The same of a batch whose table is in parts: a folder in place of the file, read in the same way."""
     with _scoring_run(models, input_sha256, n_cases, provenance, mean_risks) as (run_id, folder):
-        for part in parts:
+        client = MlflowClient()
+
+        def log(part: Path) -> None:
             path = folder / part.name
             _without_ids(part, path)
-            mlflow.log_artifact(str(path), PREDICTIONS)
+            client.log_artifact(run_id, str(path), PREDICTIONS)
             path.unlink()
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(log, parts):
+                pass
     return run_id
 
 

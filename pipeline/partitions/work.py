@@ -173,7 +173,7 @@ def _scored(
         for cases, is_fit in _slices(part, asked, found):
             are_fit = are_fit and is_fit
             if are_fit:
-                batch.write(by_outcome(cases.set_index("case_id"), models))
+                batch.write(by_outcome(cases.set_index("case_id"), models, threads=1))
         if not are_fit or found[-1].refusals:
             raise _Unfit
         receipt = Receipt(

@@ -31,7 +31,7 @@ from tests.bench.measuring import (
 )
 
 TITLE = "What do workers bring?"
-CASES, NATION, PARTS = 400_000, 2_000_000, 40
+CASES, NATION, PARTS = 1_000_000, 2_000_000, 40
 LEAST = 8_000
 AT_LEAST, SAME = 1.7, 1e-12
 PEAK = re.compile(r"most memory that a worker had: ([\d.]+) GB")
@@ -45,13 +45,13 @@ def rows(scale: float) -> list[Row]:
     n, nation = max(int(CASES * scale), LEAST), max(int(NATION * scale), LEAST)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_parts(n, 8, folder / "cases")
+        write_parts(n, PARTS // 2, folder / "cases")
         took = {workers: scored(folder, "cases", bundle, workers) for workers in (1, 2, 4)}
         write_parts(nation, PARTS, folder / "nation")
         whole = scored(folder, "nation", bundle, 4, loses_one=True)
         apart = most_apart(folder / "nation_risks", bundle, nation)
     free = f"{os.cpu_count()} processors"
-    told = f"{n:,} cases in 8 files; {', '.join(f'{w}: {ended.seconds:.0f} s' for w, ended in took.items())}; {free}"
+    told = f"{n:,} cases in {PARTS // 2} files; {', '.join(f'{w}: {ended.seconds:.0f} s' for w, ended in took.items())}; {free}"
     by = "starting the cluster and its imports, and the processors that there are"
     memory = "a part with its features and answers in each worker, and the imports of each"
     return [
