@@ -51,7 +51,8 @@ def rows(scale: float) -> list[Row]:
         whole = scored(folder, "nation", bundle, 4, loses_one=True)
         apart = most_apart(folder / "nation_risks", bundle, nation)
     free = f"{os.cpu_count()} processors"
-    told = f"{n:,} cases in {PARTS // 2} files; {', '.join(f'{w}: {ended.seconds:.0f} s' for w, ended in took.items())}; {free}"
+    times = ", ".join(f"{workers}: {ended.seconds:.0f} s" for workers, ended in took.items())
+    told = f"{n:,} cases in {PARTS // 2} files; {times}; {free}"
     by = "starting the cluster and its imports, and the processors that there are"
     memory = "a part with its features and answers in each worker, and the imports of each"
     return [
