@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -36,10 +36,8 @@ FIRST_ROW = 2
 """The number that the first case has while problems are looked for; then each is told its true place."""
 MARKS = ["", "NA"]
 """What stands for a missing value in a file that is named on the command line."""
-
-
-OF_A_WHOLE = "wrong_unit"
-"""The rule that a slice may seem to break where the whole does not."""
+OF_THE_WHOLE = ("wrong_unit", "duplicate_id")
+"""Rules that a slice or a part can neither keep nor break: they are judged when all is known."""
 
 
 class Reading(TypedDict, total=False):
@@ -105,22 +103,29 @@ def _fit_slices(path: Path, rows: int, **reading: Unpack[Reading]) -> Iterator[p
     """The cases of a Parquet file; whatever is wrong with a slice is looked for and said of the whole file."""
     how, today, required = named_file(path, **reading), dt.date.today(), required_columns("preoperative")
     ids: list[pd.Series] = []
-    highest: dict[str, tuple[int, float]] = {}
+    highest: list[dict[str, tuple[int, float]]] = []
     try:
         for text in record_slices(path, how, rows):
             cases, problems = checked_text(text, "preoperative", today=today, required=required, is_part=True)
-            refuse_problems(str(path), [problem for problem in problems if problem.rule != OF_A_WHOLE])
+            refuse_problems(str(path), [problem for problem in problems if problem.rule not in OF_THE_WHOLE])
             ids.append(cases["case_id"])
-            for name, (number, value) in highest_values(cases).items():
-                before, most = highest.get(name, (0, value))
-                highest[name] = before + number, max(most, value)
+            highest.append(highest_values(cases))
             yield cases.set_index("case_id")
-        refuse_problems(str(path), problems_of_highest(highest))
+        refuse_problems(str(path), problems_of_highest(highest_together(highest)))
         is_sound = bool(ids) and pd.concat(ids).is_unique
     except BackcastError:
         is_sound = False
     if not is_sound:
         fit_cases(path, "preoperative", **reading)
+
+
+def highest_together(each: Iterable[Mapping[str, tuple[int, float]]]) -> dict[str, tuple[int, float]]:
+    """The `highest_values` of a table from those of its parts."""
+    highest: dict[str, tuple[int, float]] = {}
+    for name, (number, value) in chain.from_iterable(one.items() for one in each):
+        before, most = highest.get(name, (0, value))
+        highest[name] = before + number, max(most, value)
+    return highest
 
 
 def named_case(path: Path, cases: pd.DataFrame, case_id: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 
 from features.errors import BackcastError
 from features.record import ROWS_NAMED, Problem
+from pipeline.intake import highest_together
 from pipeline.partitions.identities import Identities, joined
 
 
@@ -31,7 +32,7 @@ class Found:
         return cls(
             problems=_merged([problem for one in known for problem in one.problems]),
             identities=(joined(identities),) if identities else (),
-            highest=_highest([one.highest for one in known]),
+            highest=highest_together(one.highest for one in known),
             refusals=tuple(refusal for one in known for refusal in one.refusals),
         )
 
@@ -53,11 +54,3 @@ def _merged(problems: Sequence[Problem]) -> tuple[Problem, ...]:
             problem = replace(problem, places=places, count=earlier.count + problem.count)
         merged[key] = problem
     return tuple(merged.values())
-
-
-def _highest(each: Sequence[Mapping[str, tuple[int, float]]]) -> dict[str, tuple[int, float]]:
-    highest: dict[str, tuple[int, float]] = {}
-    for name, (number, value) in ((name, pair) for one in each for name, pair in one.items()):
-        before, most = highest.get(name, (0, value))
-        highest[name] = before + number, max(most, value)
-    return highest

@@ -27,7 +27,7 @@ from features.record import highest_values, required_columns
 from models.predictor import RiskPredictor
 from pipeline.batch_file import BatchFile
 from pipeline.files import written_whole
-from pipeline.intake import checked_text, named_file
+from pipeline.intake import OF_THE_WHOLE, checked_text, named_file
 from pipeline.partitions.code import difference, installed, predicting
 from pipeline.partitions.errors import ClusterError
 from pipeline.partitions.found import Found, placed
@@ -37,8 +37,6 @@ from pipeline.partitions.receipts import Receipt, receipt_of
 from pipeline.scoring import SLICE, LoadedModel, by_outcome
 from pipeline.sources.records import record_slices
 
-OF_THE_WHOLE = ("wrong_unit", "duplicate_id")
-"""Rules that a part can neither keep nor break: they are judged when all parts are known."""
 _one_at_a_time = threading.Lock()
 
 
