@@ -5,9 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from features.predictors import Predictor, candidate_predictors, predictor
 from models.bundle import Bundle
 from models.experience import SimilarCases, seen_in
 from models.training import Development
+
+GRIDS = {
+    "logistic": {"C": [0.01, 1.0]},
+    "xgboost": {
+        "max_depth": 2,
+        "n_rounds": [20, 40],
+        "min_child_weight": 5.0,
+        "learning_rate": 0.1,
+        "reg_lambda": 1.0,
+        "colsample_bytree": 0.8,
+    },
+}
+"""What each learner tries on the invented cases."""
 
 
 def invented_development(n: int = 1200, seed: int = 0) -> Development:
@@ -31,6 +45,12 @@ def invented_development(n: int = 1200, seed: int = 0) -> Development:
     patients = np.array([f"P{i % 1000:04d}" for i in range(n)])
     folds = np.array([int(patient[1:]) % 4 for patient in patients])
     return Development("failure_12m", X, y, np.ones(n), patients, folds)
+
+
+def predictors_of(development: Development) -> list[Predictor]:
+    """As a study chooses them, where it would; the others as the dictionary has them."""
+    known = {p.name: p for p in candidate_predictors("failure_12m", 40)}
+    return [known.get(name) or predictor(name) for name in development.X.columns]
 
 
 def made_bundle(result, data, provenance="virtual") -> Bundle:

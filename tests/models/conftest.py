@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from features.predictors import candidate_predictors, predictor
 from models.training import Development
-from tests.small_models import invented_development, made_bundle
+from tests.small_models import GRIDS, invented_development, made_bundle, predictors_of
 
 
 @pytest.fixture(scope="session")
@@ -15,21 +14,7 @@ def development() -> Development:
 
 @pytest.fixture(scope="session")
 def predictors(development):
-    known = {p.name: p for p in candidate_predictors("failure_12m", 40)}
-    return [known.get(name) or predictor(name) for name in development.X.columns]
-
-
-GRIDS = {
-    "logistic": {"C": [0.01, 1.0]},
-    "xgboost": {
-        "max_depth": 2,
-        "n_rounds": [20, 40],
-        "min_child_weight": 5.0,
-        "learning_rate": 0.1,
-        "reg_lambda": 1.0,
-        "colsample_bytree": 0.8,
-    },
-}
+    return predictors_of(development)
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import dask.config
 import numpy as np
 import pytest
 import xgboost as xgb
@@ -20,7 +18,6 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from features.errors import ParamsError
-from features.predictors import candidate_predictors, predictor
 from models.fitted import TreeModel
 from models.learners import Grow, estimator, fit, fitted_model
 from models.training import Learned, learn
@@ -28,35 +25,19 @@ from pipeline import paths
 from pipeline.params import load_params
 from pipeline.partitions import cluster as clusters
 from pipeline.partitions import training
-from pipeline.partitions.cluster import Workers, cluster
 from pipeline.partitions.errors import ClusterError
 from pipeline.partitions.training import SCHEDULER, Growers, grower
 from pipeline.stages import train
-from tests.small_models import invented_development
+from tests import small_cluster
+from tests.small_models import GRIDS, invented_development, predictors_of
 
 ROOT = Path(__file__).resolve().parents[2]
-GRID = {
-    "max_depth": 2,
-    "n_rounds": [20, 40],
-    "min_child_weight": 5.0,
-    "learning_rate": 0.1,
-    "reg_lambda": 1.0,
-    "colsample_bytree": 0.8,
-}
+client = small_cluster.client
+GRID = GRIDS["xgboost"]
 LONG = GRID | {"n_rounds": 500}
 """Long enough for a worker to be lost meanwhile."""
 DATA = invented_development()
-PREDICTORS = [{p.name: p for p in candidate_predictors("failure_12m", 40)}.get(n) or predictor(n) for n in DATA.X]
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator:
-    """Two worker processes of this machine, for all tests; Dask's configuration holds what connects to them."""
-    with cluster(Workers(processes=2)) as client:
-        keys = {"ca-file": "tls_ca_file", "client.key": "tls_client_key", "client.cert": "tls_client_cert"}
-        tls = {f"distributed.comm.tls.{name}": getattr(client.security, own) for name, own in keys.items()}
-        with dask.config.set(tls):
-            yield client
+PREDICTORS = predictors_of(DATA)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import dask.config
 import mlflow
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from models.bundle import bundle_sha256
 from pipeline import tracking
 from pipeline.partitions import cluster as clusters
 from pipeline.partitions import work
-from pipeline.partitions.cluster import Workers, cluster
+from pipeline.partitions.cluster import Workers
 from pipeline.partitions.code import difference, installed
 from pipeline.partitions.commands import MANIFEST, check_parts, score_parts
 from pipeline.partitions.errors import ClusterError
@@ -35,9 +34,9 @@ from pipeline.partitions.gathering import refuse_all
 from pipeline.partitions.parts import parts_of
 from pipeline.partitions.receipts import receipt_of
 from pipeline.partitions.work import Asked, check_part, score_part
-from tests import small_service
+from tests import small_cluster, small_service
 
-bundles = small_service.bundles
+bundles, client = small_service.bundles, small_cluster.client
 PARTS = 5
 
 
@@ -45,16 +44,6 @@ PARTS = 5
 def store(tmp_path_factory) -> str:
     """One store for all tests, since a new one takes seconds to make."""
     return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator:
-    """Two worker processes of this machine, for all tests; Dask's configuration holds what connects to them."""
-    with cluster(Workers(processes=2)) as client:
-        keys = {"ca-file": "tls_ca_file", "client.key": "tls_client_key", "client.cert": "tls_client_cert"}
-        tls = {f"distributed.comm.tls.{name}": getattr(client.security, own) for name, own in keys.items()}
-        with dask.config.set(tls):
-            yield client
 
 
 @pytest.fixture
