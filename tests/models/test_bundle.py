@@ -91,7 +91,7 @@ def test_a_folder_that_is_no_bundle_is_refused(content, said, tmp_path):
 
 
 def test_the_code_hash_covers_every_module_that_predicts():
-    graph = grimp.build_graph("features", "models")
+    graph = grimp.build_graph("features", "models", cache_dir=None)
     needed = graph.find_upstream_modules("models.predictor") | {"models.predictor", "models"}
     of_models = {name.removeprefix("models").lstrip(".") or "__init__" for name in needed if name.startswith("models")}
     assert of_models == set(PREDICTING_MODULES)

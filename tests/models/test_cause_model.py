@@ -76,7 +76,7 @@ def test_it_is_no_model_of_an_outcome_and_says_so(folder, tmp_path):
 
 
 def test_the_code_hash_covers_every_module_that_judges():
-    graph = grimp.build_graph("features", "models")
+    graph = grimp.build_graph("features", "models", cache_dir=None)
     needed = graph.find_upstream_modules("models.cause_model") | {"models.cause_model", "models"}
     of_models = {name.removeprefix("models").lstrip(".") or "__init__" for name in needed if name.startswith("models")}
     assert of_models == set(JUDGING_MODULES)

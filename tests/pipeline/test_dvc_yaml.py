@@ -41,7 +41,7 @@ BESIDE_THE_CODE = {
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
-    return grimp.build_graph("features", "models", "pipeline", exclude_type_checking_imports=True)
+    return grimp.build_graph("features", "models", "pipeline", exclude_type_checking_imports=True, cache_dir=None)
 
 
 def entries(stage: str, kind: str) -> list[str]:
