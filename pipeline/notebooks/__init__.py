@@ -6,6 +6,7 @@ A notebook defines nothing: what it draws is in `models/*_figure.py`, what it re
 
 from __future__ import annotations
 
-from pipeline.notebooks.door import NotMadeYetError, SkippedError, opened
+from pipeline.notebooks.door import opened
+from pipeline.notebooks.errors import NotMadeYetError, SkippedError
 
 __all__ = ("NotMadeYetError", "SkippedError", "opened")

@@ -19,31 +19,17 @@ from IPython import get_ipython
 from IPython.display import SVG
 from matplotlib.figure import Figure
 
-from features.errors import BackcastError, FileFormatError
 from models.drawing import SAVE
 from pipeline import paths
+from pipeline.notebooks.errors import NotMadeYetError, SkippedError
 from pipeline.params import load_params
 from pipeline.reporting.study import StudyArtefacts
-
-
 
 NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
 FLOW_STYLE = (
     "svg.flow text{fill:#17212b;font-family:system-ui,sans-serif}svg.flow .box{fill:#f3f5f8;stroke:#566370}"
     "svg.flow .rail{fill:none;stroke:#566370;stroke-width:1.3}"
 )
-
-
-class NotMadeYetError(FileFormatError):
-    """A notebook before the stages that it reads."""
-
-    exit_status = 26
-
-
-class SkippedError(BackcastError):
-    """A story that the study cannot tell: it is no mistake, and the exit status is that of success."""
-
-    exit_status = 0
 
 
 def opened(*stages: str, asks_builders: bool = False) -> StudyArtefacts:

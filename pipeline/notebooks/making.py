@@ -28,6 +28,7 @@ from pygments.formatters import HtmlFormatter
 
 from features.errors import BackcastError, FileFormatError
 from pipeline.files import write_text
+from pipeline.kinds_of_errors import kinds_of_errors
 from pipeline.reporting.page import environment
 
 NOTEBOOKS = Path("notebooks")
@@ -128,13 +129,8 @@ def executed(notebook: NotebookNode) -> None:
 
 def failure(kind: str, said: str, traceback: str) -> tuple[int, str]:
     """Exit status and message of an error, by its name: ours in a sentence, any other with where it happened."""
-    statuses = {one.__name__: one.exit_status for one in kinds_of_errors(BackcastError)}
+    statuses = {one.__name__: one.exit_status for one in kinds_of_errors()}
     return (statuses[kind], said) if kind in statuses else (UNEXPECTED, strip_ansi(traceback))
-
-
-def kinds_of_errors(root: type[BackcastError]) -> list[type[BackcastError]]:
-    """A kind of error and all below it."""
-    return [root, *(below for kind in root.__subclasses__() for below in kinds_of_errors(kind))]
 
 
 def until_failure(notebook: NotebookNode) -> NotebookNode:

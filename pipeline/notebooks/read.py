@@ -20,7 +20,7 @@ from models.subgroups import grouping
 from pipeline import paths
 from pipeline.cause_pictures import accuracy_table, words_table
 from pipeline.files import read_cases, read_json, read_table
-from pipeline.notebooks.door import SkippedError
+from pipeline.notebooks.errors import SkippedError
 from pipeline.reporting.study import StudyArtefacts
 from pipeline.working_up import as_records
 

@@ -18,7 +18,7 @@ from models.splitting import TEST_SETS
 from models.workup import CauseFinder
 from pipeline import paths, tracking
 from pipeline.notebooks.case import known_before
-from pipeline.notebooks.door import SkippedError
+from pipeline.notebooks.errors import SkippedError
 from pipeline.prediction_record.followup import attach_follow_up
 from pipeline.prediction_record.reading import open_record
 from pipeline.prediction_record.store import Record

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
-from collections.abc import Iterator
 
-import pipeline
 from features import errors
 from features.errors import BackcastError
+from pipeline.kinds_of_errors import kinds_of_errors
 from pipeline.reference.markdown import made_from, table
 
 LINE_OF_TREE = re.compile(r"[├└]── (?P<kind>\w+) +\d+ +(?P<when>.*)$", flags=re.MULTILINE)
@@ -22,7 +19,9 @@ OF_ANY_COMMAND = (
 
 def exit_statuses_page() -> str:
     """Every exit status as a Markdown page."""
-    known = [(str(kind.exit_status), f"`{kind.__name__}`", _when(kind)) for kind in sorted(kinds(), key=_status)]
+    known = [
+        (str(kind.exit_status), f"`{kind.__name__}`", _when(kind)) for kind in sorted(kinds_of_errors(), key=_status)
+    ]
     lines = [
         "# Exit statuses",
         "",
@@ -34,23 +33,6 @@ def exit_statuses_page() -> str:
         *table(("status", "kind", "when"), sorted([*OF_ANY_COMMAND, *known], key=lambda row: int(row[0]))),
     ]
     return "\n".join(lines) + "\n"
-
-
-def kinds(above: type[BackcastError] = BackcastError) -> Iterator[type[BackcastError]]:
-    """Every kind of mistake that has an exit status of its own, in whatever package it stands."""
-    if above is BackcastError:
-        _load_errors()
-    for kind in above.__subclasses__():
-        if "exit_status" in vars(kind):
-            yield kind
-        yield from kinds(kind)
-
-
-def _load_errors() -> None:
-    """Every module named `errors`, since a class is known to its parent only once it is made."""
-    for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
-        if module.name.endswith(".errors"):
-            importlib.import_module(module.name)
 
 
 def _status(kind: type[BackcastError]) -> int:

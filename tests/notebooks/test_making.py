@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -82,6 +84,13 @@ def test_a_study_without_lesions_skips_the_story_with_a_page_that_says_so(root, 
 def test_any_other_error_keeps_its_traceback():
     status, said = failure("ZeroDivisionError", "division by zero", "\x1b[31mTraceback ...\x1b[0m")
     assert (status, said) == (1, "Traceback ...")
+
+
+def test_an_error_of_a_package_that_only_the_kernel_loaded_is_its_sentence_too():
+    """In a process of its own, since here other tests may have loaded the package."""
+    asked = "from pipeline.notebooks.making import failure; print(failure('RecordError', 'no record', 'Traceback'))"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(20, 'no record')"
 
 
 def test_a_notebook_that_there_is_not_is_refused_by_name(root):

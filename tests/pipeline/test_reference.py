@@ -15,9 +15,9 @@ from features.errors import KnowledgeError
 from features.knowledge_tables import STATUSES, knowledge_table, table_names
 from pipeline import reference
 from pipeline.cli import cli
+from pipeline.kinds_of_errors import kinds_of_errors
 from pipeline.params import load_params
 from pipeline.reference import dictionary_page, write_reference
-from pipeline.reference.exit_statuses import kinds
 from pipeline.reference.knowledge import NOT_FOR_REVIEW, STATUS_WORDS, knowledge_page
 from pipeline.reference.parameters import sections
 from pipeline.reference.service_api import openapi_page
@@ -139,7 +139,7 @@ def test_every_command_and_option_is_on_the_page(in_docs):
 
 
 def test_no_two_mistakes_share_an_exit_status(in_docs):
-    found = list(kinds())
+    found = kinds_of_errors()
     assert len({kind.exit_status for kind in found}) == len(found)
     rows = {row[0]: row for row in grid(in_docs("exit_statuses"))}
     assert {str(kind.exit_status) for kind in found} <= set(rows)
