@@ -88,6 +88,13 @@ def test_what_no_test_can_run_is_little_and_says_why(root, pages, reader):
             assert f"def {name}" in (root / file).read_text(encoding="utf-8"), f"{block.place} names {file}::{name}"
 
 
+def test_what_the_readme_says_the_tutorials_run_is_run_there(root, reader):
+    (shown,) = [block for block in reader.blocks(root / "README.md") if "the tutorials run these" in block.what]
+    typed = {line.partition("#")[0].strip().removeprefix(".venv/bin/") for line in shown.text.splitlines()}
+    tutorials = [command for page in (root / "docs/tutorials").glob("*.md") for command in reader.commands_of(page)]
+    assert typed - {line for command in tutorials for line in command.typed.splitlines()} == set()
+
+
 def test_no_command_hides_from_the_tests(pages, reader):
     """A fence says what it is, and nothing is shown as a command by its indentation alone."""
     for page in pages:
