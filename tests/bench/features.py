@@ -5,10 +5,7 @@ The clock starts when the cases are in memory. The plain loop is the oracle of t
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any
 
 from features.axes import SIDES
@@ -19,6 +16,7 @@ from features.mimics import mimic_evidence
 from pipeline.params import load_params
 from tests.bench.invented import drawn_cases, many_cases, records_of
 from tests.bench.measuring import Row, peak_gb, seconds
+from tests.features import lesion_oracle, mimic_oracle
 
 TITLE = "What do the feature builders cost?"
 MILLION, LEAST = 1_000_000, 5_000
@@ -73,23 +71,13 @@ def one_alone(params: BuilderParams, *, whole: bool) -> float:
 
 
 def in_a_loop(params: BuilderParams) -> float:
-    lesions, mimics = oracle("lesion_oracle"), oracle("mimic_oracle")
     records = records_of(drawn_cases().head(IN_A_LOOP))
 
     def loop() -> None:
         for record in records:
             numbers = {name: value for name, value in record.items() if not isinstance(value, str)}
-            found = mimics.mimic_numbers(numbers, params.mimic_priors)["tested_odds"]
-            lesions.lesion_numbers(record, {(m, s): found[m, s] for m in params.mimic_priors for s in SIDES})
+            found = mimic_oracle.mimic_numbers(numbers, params.mimic_priors)["tested_odds"]
+            lesion_oracle.lesion_numbers(record, {(m, s): found[m, s] for m in params.mimic_priors for s in SIDES})
 
     loop()
     return seconds(loop) / len(records)
-
-
-def oracle(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path("tests") / "features" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from pipeline.stage import STAGES
+from tests.docs import reader
 
 MOST_NOT_RUN = 23
 """Blocks of commands that no test may leave out beyond; each has its reason."""
@@ -43,17 +43,17 @@ def study(finished_study, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("who", FOLLOWED)
-def test_a_newcomer_who_follows_the_pages_meets_no_surprise(who, root, study, reader):
+def test_a_newcomer_who_follows_the_pages_meets_no_surprise(who, root, study):
     reader.run_pages([root / page for page in FOLLOWED[who]], study)
 
 
-def test_what_the_how_to_pages_add_is_found_by_their_checks(root, tmp_path, reader):
+def test_what_the_how_to_pages_add_is_found_by_their_checks(root, tmp_path):
     """All steps of all pages in one clone, then all checks, each once and every test in one process."""
     commands = [command for page in sorted((root / "docs/how_to").glob("*.md")) for command in reader.commands_of(page)]
     steps = [c for c in commands if c.block.section != "Check" and c.block.page.stem not in _elsewhere()]
     checks = [c for c in commands if c.block.section == "Check"]
     assert len({c.block.page for c in checks}) >= 7
-    reader.run_commands([*steps, *_together(checks, reader)], reader.clone(root, tmp_path / "clone"))
+    reader.run_commands([*steps, *_together(checks)], reader.clone(root, tmp_path / "clone"))
 
 
 def _elsewhere() -> set[str]:
@@ -61,7 +61,7 @@ def _elsewhere() -> set[str]:
     return {Path(page).stem for pages in (*FOLLOWED.values(), tuple(FOLLOWED_ELSEWHERE)) for page in pages}
 
 
-def _together(checks: list, reader: ModuleType) -> list:
+def _together(checks: list) -> list:
     lines = list(dict.fromkeys(line for check in checks for line in check.typed.splitlines()))
     tests = dict.fromkeys(word for line in lines if line.startswith("pytest -q ") for word in line.split()[2:])
     others = "\n".join(line for line in lines if not line.startswith("pytest"))
@@ -71,7 +71,7 @@ def _together(checks: list, reader: ModuleType) -> list:
     ]
 
 
-def test_every_page_with_commands_is_followed(root, pages, reader):
+def test_every_page_with_commands_is_followed(root, pages):
     followed = {root / page for pages in FOLLOWED.values() for page in pages}
     for page, test in (SHOWN_ELSEWHERE | FOLLOWED_ELSEWHERE).items():
         assert Path(page).name in (root / test).read_text(encoding="utf-8")
@@ -79,7 +79,7 @@ def test_every_page_with_commands_is_followed(root, pages, reader):
     assert {page for page in pages if reader.commands_of(page)} <= followed | how_to
 
 
-def test_what_no_test_can_run_is_little_and_says_why(root, pages, reader):
+def test_what_no_test_can_run_is_little_and_says_why(root, pages):
     left_out = [block for page in pages for block in reader.blocks(page) if block.kind == "not run"]
     assert len(left_out) <= MOST_NOT_RUN
     for block in left_out:
@@ -88,14 +88,14 @@ def test_what_no_test_can_run_is_little_and_says_why(root, pages, reader):
             assert f"def {name}" in (root / file).read_text(encoding="utf-8"), f"{block.place} names {file}::{name}"
 
 
-def test_what_the_readme_says_the_tutorials_run_is_run_there(root, reader):
+def test_what_the_readme_says_the_tutorials_run_is_run_there(root):
     (shown,) = [block for block in reader.blocks(root / "README.md") if "the tutorials run these" in block.what]
     typed = {line.partition("#")[0].strip().removeprefix(".venv/bin/") for line in shown.text.splitlines()}
     tutorials = [command for page in (root / "docs/tutorials").glob("*.md") for command in reader.commands_of(page)]
     assert typed - {line for command in tutorials for line in command.typed.splitlines()} == set()
 
 
-def test_no_command_hides_from_the_tests(pages, reader):
+def test_no_command_hides_from_the_tests(pages):
     """A fence says what it is, and nothing is shown as a command by its indentation alone."""
     for page in pages:
         text = page.read_text(encoding="utf-8")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -42,38 +39,9 @@ def invent_cases() -> Callable[[int, int], pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
-def invent_followups() -> Callable[[int, int], pd.DataFrame]:
-    """`invent_followups(n, seed)`: work-ups over all that is known by then, with gaps."""
-    module = beside("invented_followups")
-    return lambda n, seed: module.invented_followups(n, seed=seed)
-
-
-@pytest.fixture(scope="session")
 def mirror_cases() -> Callable[[pd.DataFrame], pd.DataFrame]:
     """The same people with left and right exchanged."""
     return mirrored
-
-
-def beside(name: str) -> ModuleType:
-    """A module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def lesion_oracle() -> ModuleType:
-    """Lesions, support and plan of one case in plain loops."""
-    return beside("lesion_oracle")
-
-
-@pytest.fixture(scope="session")
-def mimic_oracle() -> ModuleType:
-    """Mimics of one case in plain loops."""
-    return beside("mimic_oracle")
 
 
 def invented_cases(n: int, seed: int) -> pd.DataFrame:

@@ -32,6 +32,7 @@ from features.errors import ParamsError
 from features.followup import FollowUp
 from features.mimic_tables import LR_CAPS, mimic_facts
 from features.treatment_options import all_options, treatment_options
+from tests.features.invented_followups import invented_followups
 
 PARAMS = CauseParams()
 N_FINDINGS = len(cause_findings())
@@ -46,8 +47,8 @@ DECOMPRESSION = {
 
 
 @pytest.fixture(scope="module")
-def invented(invent_followups) -> pd.DataFrame:
-    return invent_followups(300, 31)
+def invented() -> pd.DataFrame:
+    return invented_followups(300, 31)
 
 
 @pytest.fixture(scope="module")

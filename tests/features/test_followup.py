@@ -13,6 +13,7 @@ from features.builders import sources_of_pain
 from features.dictionary import load_dictionary
 from features.findings import Findings
 from features.followup import LASTING, LEFT_ALONE, PASSING, READ_AGAIN, SEEN_AS, FollowUp, followup_layout
+from tests.features.invented_followups import invented_followups
 
 L4_L5, L5_S1 = LEVELS.index("l4_l5"), LEVELS.index("l5_s1")
 LEFT, RIGHT = 0, 1
@@ -28,8 +29,8 @@ def scan(item: str, followup: FollowUp, *axes: str, **fixed: str) -> np.ndarray:
     return followup.findings.grid(item, *axes, **fixed)[0]
 
 
-def test_a_table_and_plain_records_make_the_same(invent_followups):
-    cases = invent_followups(40, 5)
+def test_a_table_and_plain_records_make_the_same():
+    cases = invented_followups(40, 5)
     table = FollowUp(cases)
     records = FollowUp.of_records(cases.astype(object).where(cases.notna(), None).to_dict("records"))
     np.testing.assert_array_equal(table.months_since, records.months_since)
@@ -41,8 +42,8 @@ def test_a_table_and_plain_records_make_the_same(invent_followups):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
-def test_the_frame_is_unchanged_and_what_is_absent_is_not_recorded(invent_followups):
-    cases = invent_followups(10, 6)
+def test_the_frame_is_unchanged_and_what_is_absent_is_not_recorded():
+    cases = invented_followups(10, 6)
     kept = cases.copy()
     followup = FollowUp(cases.drop(columns=["followup_odi"]))
     _ = followup.findings, followup.before_as_operated, followup.operated
@@ -169,8 +170,8 @@ def test_a_lesion_read_worse_than_ct_implies_keeps_its_grade():
     assert scan("recess_stenosis", followup, "level", "side")[L4_L5, LEFT] == 3
 
 
-def test_the_builders_of_the_first_question_run_on_it_unchanged(params, invent_followups):
-    followup = FollowUp(invent_followups(50, 8))
+def test_the_builders_of_the_first_question_run_on_it_unchanged(params):
+    followup = FollowUp(invented_followups(50, 8))
     sources = sources_of_pain(followup.findings, params)
     assert isinstance(sources.findings, Findings)
     assert np.isfinite(sources.mimics.probability).all()

@@ -17,6 +17,7 @@ from features.builders import build_features
 from features.findings import Findings
 from features.lesion_pain import lesion_pain
 from features.lesions import age_factors, prevalence_findings
+from tests.features import lesion_oracle, mimic_oracle
 
 WORKED = """
  1 | herniation_l5_s1_paracentral_right 3 | buttock_right 6, posterior_thigh_right 7, posterior_leg_right 7, foot_lateral_right 4 | L5-S1 paracentral and recess, right | S1 pain from a right L5-S1 extrusion
@@ -348,7 +349,7 @@ def test_the_other_reading_explains_as_much_as_that_root_would(read):
 # An oracle: one case at a time, in plain Python, straight from the tables
 
 
-def test_a_plain_loop_over_the_tables_finds_the_same_numbers(invent_cases, params, lesion_oracle, mimic_oracle):
+def test_a_plain_loop_over_the_tables_finds_the_same_numbers(invent_cases, params):
     cases = invent_cases(80, 5)
     found = build_features(cases, params)
     by_hand = []

@@ -28,6 +28,7 @@ from features.mimic_tables import EXAMINED_ROLES, clusters, implied_accuracy, mi
 from features.mimic_words import flag_reasons, ratios_used
 from features.mimics import RULED, mimic_evidence, stacked
 from features.next_test import action_in_words, items_left, next_actions, next_tests, positive_from_here, ranked_actions
+from tests.features import mimic_oracle
 
 PRIORS = {"sacroiliac": 0.15, "piriformis": 0.05, "hip": 0.10}
 
@@ -425,7 +426,7 @@ def records_of(cases):
     return numbers.to_dict("records")
 
 
-def test_the_arrays_agree_with_a_plain_loop_over_cases(invented, mimic_oracle):
+def test_the_arrays_agree_with_a_plain_loop_over_cases(invented):
     evidence = mimic_evidence(Findings(invented), PRIORS)
     chosen = next_tests(evidence)
     numbers = [mimic_oracle.mimic_numbers(record, PRIORS) for record in records_of(invented)]
@@ -465,9 +466,7 @@ def on_left(done):
 
 @settings(max_examples=25, deadline=None)
 @given(SPARSE, st.sampled_from(MIMICS), st.sampled_from([45.0, 70.0]))
-def test_the_bounds_are_the_extremes_over_every_way_in_which_undone_tests_could_come_out(
-    mimic_oracle, done, mimic, age
-):
+def test_the_bounds_are_the_extremes_over_every_way_in_which_undone_tests_could_come_out(done, mimic, age):
     record = {"age_years": age} | on_left(done)
     if done.get("hip_internal_rotation_deg"):
         record["hip_internal_rotation_deg_left"] = 20.0  # limited for Sutlive's five, not for Altman's two
@@ -518,12 +517,12 @@ def test_a_case_alone_and_no_case_at_all_are_answered(invented):
 
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(TESTS), st.booleans(), max_size=16), st.sampled_from(TESTS))
-def test_of_two_results_of_a_test_the_positive_one_is_never_less_likely(mimic_oracle, done, test):
+def test_of_two_results_of_a_test_the_positive_one_is_never_less_likely(done, test):
     records = [on_left(done | {test: result}) for result in (False, True)]
     negative, positive = mimic_evidence(Findings(pd.DataFrame(records)), PRIORS).probability
     is_less = positive < negative
     assert not is_less[:HIP].any()
-    assert is_less[HIP, 0] == a_weaker_negative_took_over(mimic_oracle, records[1], records[0])
+    assert is_less[HIP, 0] == a_weaker_negative_took_over(records[1], records[0])
 
 
 HIP = MIMICS.index("hip")
@@ -531,7 +530,7 @@ WEAKER_NEGATIVE_FIRST = {("altman_motion", "sutlive_three"), ("adduction_limited
 """(the negative cluster that counted, an earlier one with a weaker negative ratio that counts once it is negative)"""
 
 
-def a_weaker_negative_took_over(mimic_oracle, before, after):
+def a_weaker_negative_took_over(before, after):
     """Whether the one exception holds: of the left hip another negative cluster counts than before, a weaker one."""
     changed = [
         [mimic_oracle.counting(record, "hip", role, "left") for record in (before, after)]
@@ -545,9 +544,7 @@ def a_weaker_negative_took_over(mimic_oracle, before, after):
 
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from(TESTS), st.booleans(), max_size=16), st.sampled_from(TESTS))
-def test_a_further_positive_test_never_lowers_and_a_negative_one_raises_only_by_a_weaker_ratio(
-    mimic_oracle, done, test
-):
+def test_a_further_positive_test_never_lowers_and_a_negative_one_raises_only_by_a_weaker_ratio(done, test):
     done.pop(test, None)
     undone, negative, positive = (
         {"age_years": 70.0} | on_left(tests) for tests in (done, done | {test: False}, done | {test: True})
@@ -555,7 +552,7 @@ def test_a_further_positive_test_never_lowers_and_a_negative_one_raises_only_by_
     before, lowered, raised = mimic_evidence(Findings(pd.DataFrame([undone, negative, positive])), PRIORS).probability
     assert (raised >= before).all()
     assert (lowered[:HIP] <= before[:HIP]).all()
-    assert (lowered[HIP, 0] > before[HIP, 0]) == a_weaker_negative_took_over(mimic_oracle, undone, negative)
+    assert (lowered[HIP, 0] > before[HIP, 0]) == a_weaker_negative_took_over(undone, negative)
 
 
 @pytest.mark.parametrize(

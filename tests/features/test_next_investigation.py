@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import runpy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +26,7 @@ from features.next_investigation import (
     ranking_now,
     withheld_investigations,
 )
+from tests.features.invented_followups import invented_followups
 
 BURDEN = {
     one.name: 120.0 if one.kind == "block" else 60.0 if one.kind == "image" else 5.0 for one in able_investigations()
@@ -75,8 +74,7 @@ def advice_for(**record: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def invented() -> pd.DataFrame:
-    source = Path(__file__).with_name("invented_followups.py")
-    return runpy.run_path(str(source))["invented_followups"](150, seed=11)
+    return invented_followups(150, seed=11)
 
 
 # Against a slow account: every result written into the states, and the points of the answer taken again

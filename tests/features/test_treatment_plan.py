@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +19,7 @@ from features.knowledge_tables import knowledge_table
 from features.treatment_options import Standing, TreatmentOptions, all_options, treatment_options
 from features.treatment_plan import TreatmentPlan, plan_lines, plan_of, treatment_plan
 from features.treatment_tables import COLUMNS, INVASIVE_TAGS, problems_of_tables, treatment_facts
+from tests.features.invented_followups import invented_followups
 
 N_INVENTED = 10_000
 BUILDERS = BuilderParams(mimic_priors={"sacroiliac": 0.15, "piriformis": 0.05, "hip": 0.10})
@@ -52,8 +51,7 @@ def plan_for(**record: Any) -> TreatmentPlan:
 
 @pytest.fixture(scope="module")
 def invented() -> Invented:
-    source = Path(__file__).with_name("invented_followups.py")
-    cases = runpy.run_path(str(source))["invented_followups"](N_INVENTED, seed=7)
+    cases = invented_followups(N_INVENTED, seed=7)
     options = options_of(cases)
     return Invented(cases, options, options.standing == Standing.OFFERED)
 

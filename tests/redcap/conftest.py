@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -19,6 +15,7 @@ from pipeline.redcap.fields import missing_codes, repeating_instrument
 from pipeline.redcap.writing import redcap_rows
 from pipeline.virtual.parameters import RegistryParams
 from pipeline.virtual.registry import draw_registry
+from tests.redcap import small_redcap
 
 MORE = (
     "slr_left",
@@ -30,28 +27,6 @@ MORE = (
     "followup_odi",
 )
 STUDY = RegistryParams(seed=77, cases=500, centres=5, first_year=2019, years=2, discordance_effect=1.0)
-
-
-def beside(name: str) -> ModuleType:
-    """A module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-rules, small_redcap = beside("import_rules"), beside("small_redcap")
-
-
-@pytest.fixture(scope="session")
-def import_rules() -> ModuleType:
-    return rules
-
-
-@pytest.fixture(scope="session")
-def redcap_of_ours() -> ModuleType:
-    return small_redcap
 
 
 @pytest.fixture(scope="session")

@@ -11,26 +11,27 @@ from features.errors import ValuesError
 from pipeline.redcap import api
 from pipeline.redcap.errors import RedcapServerError
 from pipeline.redcap.fields import missing_codes
+from tests.redcap import small_redcap
 
 CASES = 7
 
 
 @pytest.fixture
-def project(narrow, redcap_of_ours):
+def project(narrow):
     """With seven cases."""
     metadata, rows = narrow
     known = set(list(dict.fromkeys(row["case_id"] for row in rows))[:CASES])
-    project = redcap_of_ours.Project(metadata, ["follow_up_work_up"], missing_codes())
+    project = small_redcap.Project(metadata, ["follow_up_work_up"], missing_codes())
     project.take([row for row in rows if row["case_id"] in known])
     return project
 
 
 @pytest.fixture
-def served(project, redcap_of_ours, monkeypatch):
+def served(project, monkeypatch):
     """Its server, and the token in the environment; three cases are asked for at a time."""
-    monkeypatch.setenv(api.TOKEN_VARIABLE, redcap_of_ours.TOKEN)
+    monkeypatch.setenv(api.TOKEN_VARIABLE, small_redcap.TOKEN)
     monkeypatch.setattr(api, "BATCH", 3)
-    with redcap_of_ours.served(project) as server:
+    with small_redcap.served(project) as server:
         yield server
 
 
@@ -48,9 +49,9 @@ def test_what_is_fetched_is_what_the_exported_file_holds(served, backcast, proje
     assert [sum(name.startswith("records[") for name in request) for request in asked] == [3, 3, 1]
 
 
-def test_cases_sent_to_an_empty_project_come_back(served, backcast, narrow, redcap_of_ours, tmp_path):
+def test_cases_sent_to_an_empty_project_come_back(served, backcast, narrow, tmp_path):
     assert fetch(backcast, served)[0] == 0
-    with redcap_of_ours.served(redcap_of_ours.Project(narrow[0], ["follow_up_work_up"])) as empty:
+    with small_redcap.served(small_redcap.Project(narrow[0], ["follow_up_work_up"])) as empty:
         status, said = backcast("redcap", "send", "cases.csv", empty.url)
         assert (status, f"took {CASES} cases" in said) == (0, True), said
         before = (tmp_path / "cases.csv").read_bytes()
@@ -100,7 +101,7 @@ def test_what_a_project_refuses_is_named_by_field_and_not_by_value(served, backc
     assert not any(f'"{age}"' in message for age in ages)
 
 
-def test_the_token_is_in_no_message_and_in_no_log(served, backcast, redcap_of_ours, monkeypatch, caplog):
+def test_the_token_is_in_no_message_and_in_no_log(served, backcast, monkeypatch, caplog):
     caplog.set_level(logging.DEBUG)
     wrong = "F" * 32
     monkeypatch.setenv(api.TOKEN_VARIABLE, wrong)
@@ -121,8 +122,8 @@ def test_the_token_is_in_no_message_and_in_no_log(served, backcast, redcap_of_ou
         ("https://me:secret@redcap.example.org/api/", "more than an address"),
     ],
 )
-def test_an_address_that_would_betray_the_token_is_refused(backcast, redcap_of_ours, monkeypatch, url, said):
-    monkeypatch.setenv(api.TOKEN_VARIABLE, redcap_of_ours.TOKEN)
+def test_an_address_that_would_betray_the_token_is_refused(backcast, monkeypatch, url, said):
+    monkeypatch.setenv(api.TOKEN_VARIABLE, small_redcap.TOKEN)
     status, message = backcast("redcap", "fetch", url, "--out", "cases.csv")
     assert (status, said in message) == (RedcapServerError.exit_status, True), message
 
@@ -134,8 +135,8 @@ def test_without_a_token_nothing_is_asked(served, backcast, monkeypatch):
     assert served.asked == []
 
 
-def test_a_redirection_is_not_followed(served, backcast, narrow, redcap_of_ours):
-    with redcap_of_ours.served(redcap_of_ours.Project(narrow[0])) as elsewhere:
+def test_a_redirection_is_not_followed(served, backcast, narrow):
+    with small_redcap.served(small_redcap.Project(narrow[0])) as elsewhere:
         served.redirects_to = elsewhere.url
         status, message = fetch(backcast, served)
         assert (status, "not of REDCap's API" in message) == (RedcapServerError.exit_status, True), message
@@ -149,8 +150,8 @@ def test_a_server_that_is_no_redcap_is_named_as_such(served, backcast, saying):
     assert (status, "not of REDCap's API" in message) == (RedcapServerError.exit_status, True), message
 
 
-def test_a_server_that_is_away_is_a_message(backcast, redcap_of_ours, monkeypatch):
-    monkeypatch.setenv(api.TOKEN_VARIABLE, redcap_of_ours.TOKEN)
+def test_a_server_that_is_away_is_a_message(backcast, monkeypatch):
+    monkeypatch.setenv(api.TOKEN_VARIABLE, small_redcap.TOKEN)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

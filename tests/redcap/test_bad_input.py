@@ -12,6 +12,7 @@ import pytest
 
 from features.errors import BackcastError, ColumnsError, FileFormatError, ParamsError, ValuesError
 from pipeline.redcap.reading import checked_cases, decoded, told
+from tests.redcap import small_redcap
 
 
 def second(rows):
@@ -52,12 +53,12 @@ def test_an_export_becomes_cases_that_score_would_take(export, backcast, tmp_pat
     assert backcast("check", "cases.csv")[0] == 0
 
 
-def test_cases_written_for_redcap_come_back(export, backcast, tmp_path, narrow, redcap_of_ours):
+def test_cases_written_for_redcap_come_back(export, backcast, tmp_path, narrow):
     export()
     assert read(backcast)[0] == 0
     status, said = backcast("redcap", "write", "cases.csv", "--out", "import.csv")
     assert (status, "import.csv: 3 cases in" in said) == (0, True)
-    project = redcap_of_ours.Project(narrow[0], ["follow_up_work_up"])
+    project = small_redcap.Project(narrow[0], ["follow_up_work_up"])
     with (tmp_path / "import.csv").open(encoding="utf-8", newline="") as file:
         project.take(list(csv.DictReader(file)))
     before = (tmp_path / "cases.csv").read_bytes()

@@ -11,9 +11,10 @@ import pytest
 from features.dictionary import load_dictionary
 from pipeline.redcap.data_dictionary import data_dictionary
 from pipeline.redcap.fields import missing_codes, project_fields, repeating_instrument, table
+from tests.redcap import import_rules
 
 
-def test_redcap_has_nothing_to_complain_of(import_rules, metadata):
+def test_redcap_has_nothing_to_complain_of(metadata):
     assert import_rules.complaints(metadata) == []
 
 
@@ -27,7 +28,7 @@ def few(metadata) -> list[dict[str, str]]:
     return [row for row in metadata if row["field_name"] in FEW]
 
 
-def test_a_part_of_it_is_as_good(import_rules, few):
+def test_a_part_of_it_is_as_good(few):
     assert (len(few), import_rules.complaints(few)) == (len(FEW), [])
 
 
@@ -69,12 +70,12 @@ def test_a_part_of_it_is_as_good(import_rules, few):
         ("planned_fusion", "required_field", "y", "cannot be required"),
     ],
 )
-def test_the_rules_can_complain(import_rules, few, field, column, value, complaint):
+def test_the_rules_can_complain(few, field, column, value, complaint):
     spoilt = [row | {column: value} if row["field_name"] == field else row for row in few]
     assert any(complaint in found for found in import_rules.complaints(spoilt))
 
 
-def test_the_upload_has_redcaps_headers_in_their_order(import_rules, backcast, tmp_path):
+def test_the_upload_has_redcaps_headers_in_their_order(backcast, tmp_path):
     status, said = backcast("redcap", "dictionary", "upload.csv")
     assert (status, "641 fields in 10 instruments" in said) == (0, True)
     with (tmp_path / "upload.csv").open(encoding="utf-8", newline="") as file:
@@ -151,7 +152,7 @@ def test_a_missing_data_code_is_no_choice():
     assert not codes & set(missing_codes())
 
 
-def test_what_is_recorded_is_never_hidden(import_rules, metadata, rows):
+def test_what_is_recorded_is_never_hidden(metadata, rows):
     """REDCap offers to erase a value whose field is hidden: so nothing that the virtual registry records may be."""
     fields = {row["field_name"]: row for row in metadata}
     own = {row["case_id"]: row for row in rows if not row["redcap_repeat_instrument"]}

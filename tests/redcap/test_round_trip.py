@@ -14,6 +14,7 @@ from features.dictionary import load_dictionary
 from pipeline.redcap.fields import project_fields, repeating_instrument
 from pipeline.redcap.reading import checked_cases, decoded, read_export, told
 from pipeline.redcap.writing import number_text, redcap_rows, unwritable
+from tests.redcap import small_redcap
 
 TODAY = dt.date(2026, 1, 1)
 MODES = {
@@ -139,9 +140,9 @@ def test_codes_for_what_is_missing_are_counted_and_left_empty(project, rows, rea
     assert any(f"UNK ({n})" in line for line in told(found))
 
 
-def test_a_project_has_codes_of_its_own(metadata, rows, read, redcap_of_ours):
+def test_a_project_has_codes_of_its_own(metadata, rows, read):
     codes = {"-9999": "No answer", "gone": "Form lost"}
-    project = redcap_of_ours.Project(metadata, [repeating_instrument()], codes)
+    project = small_redcap.Project(metadata, [repeating_instrument()], codes)
     project.take([row | {"odi": "-9999", "numbering_method": "gone"} for row in rows[:1]])
     for how in MODES.values():
         found = read(project.file(fields=["odi", "numbering_method"], **how), codes)
@@ -181,13 +182,13 @@ def test_a_number_is_the_same_number_again(number):
 
 @given(data=st.data())
 @settings(max_examples=15, deadline=None)
-def test_any_case_comes_back_by_code_and_by_label(metadata, redcap_of_ours, data):
+def test_any_case_comes_back_by_code_and_by_label(metadata, data):
     """Choices and numbers drawn at will, some missing, for variables of every kind."""
     variables = data.draw(st.lists(st.sampled_from([v for v in load_dictionary().variables if v.name not in WORK_UP
                                    and v.type != "identifier" and "planned_" not in v.item]), min_size=1, max_size=6,
                                    unique_by=lambda v: v.name))  # fmt: skip
     case = pd.DataFrame([{"case_id": "C 1", "centre_id": "Nord", **{v.name: data.draw(values(v)) for v in variables}}])
-    project = redcap_of_ours.Project(metadata, [repeating_instrument()])
+    project = small_redcap.Project(metadata, [repeating_instrument()])
     project.take(redcap_rows(case).to_dict("records"))
     fields = [field.name for field in project_fields() if field.variable.name in case]
     for how in ({}, {"labels": True}, {"labels": True, "headers": True}):
