@@ -121,26 +121,6 @@ def named(patient_id: str | None) -> Json | None:
     return {"reference": f"Patient/{patient_id}"} if patient_id else None
 
 
-def outcomes_in(resource: Mapping[str, Any]) -> list[Json]:
-    """What a RiskAssessment of ours says of each outcome, as the answer had it.
-
-    Risks in [0, 1], contributions in log-odds; `risk_lower` and `risk_upper` where an interval is given.
-    """
-    found: dict[str, Json] = {}
-    for prediction in resource.get("prediction", []):
-        coding = prediction["outcome"]["coding"][0]
-        outcome = found.setdefault(coding["code"], {"outcome": coding["code"], "label": coding["display"]})
-        if "probabilityDecimal" in prediction:
-            outcome["risk"] = prediction["probabilityDecimal"] / PERCENT
-            outcome |= _explained(prediction["extension"][0])
-        else:
-            limits = prediction["probabilityRange"]
-            outcome |= {
-                f"risk_{end}": limits[side]["value"] / PERCENT for end, side in (("lower", "low"), ("upper", "high"))
-            }
-    return list(found.values())
-
-
 # ---- parts -----------------------------------------------------------------------------------------
 
 
@@ -203,24 +183,6 @@ def _explanation(outcome: Mapping[str, Any]) -> Json:
             {"url": "baseLogOdds", "valueDecimal": outcome["base_log_odds"]},
             *parts,
         ],
-    }
-
-
-def _explained(given: Mapping[str, Any]) -> Json:
-    """The parts of an explanation again."""
-    single = {part["url"]: part for part in given["extension"] if part["url"] != "contribution"}
-    pairs = [part["extension"] for part in given["extension"] if part["url"] == "contribution"]
-    return {
-        "horizon_months": single["horizonMonths"]["valueInteger"],
-        "base_rate": single["baseRate"]["valueDecimal"] / PERCENT,
-        "base_log_odds": single["baseLogOdds"]["valueDecimal"],
-        "contributions": {name["valueCoding"]["code"]: value["valueDecimal"] for name, value in pairs},
-        "model": {
-            "uri": single["model"]["valueCoding"]["code"],
-            "sha256": single["model"]["valueCoding"]["version"],
-            "learner": single["model"]["valueCoding"]["display"],
-            "explanation": single["kind"]["valueString"],
-        },
     }
 
 

@@ -16,8 +16,9 @@ from pipeline.fhir.operation_outcome import operation_outcome
 from pipeline.fhir.questionnaires import questionnaires
 from pipeline.fhir.reading import case_of
 from pipeline.fhir.responses import responses
-from pipeline.fhir.risk_assessment import named, outcomes_in, provenance, pseudonymous, risk_assessment
+from pipeline.fhir.risk_assessment import named, provenance, pseudonymous, risk_assessment
 from pipeline.fhir.specification import breaches
+from tests.fhir.read_back import outcomes_in
 
 AT = "2026-11-23T13:24:03.544448+00:00"
 MODEL = {

@@ -13,12 +13,12 @@ from pipeline.cli import cli
 from pipeline.fhir.located import located
 from pipeline.fhir.reading import case_of
 from pipeline.fhir.responses import responses
-from pipeline.fhir.risk_assessment import outcomes_in
 from pipeline.params import load_params
 from pipeline.prediction_record.store import Record
 from pipeline.service.app import create_app
 from pipeline.service.settings import ServiceSettings
 from tests.fhir import invented_resources
+from tests.fhir.read_back import outcomes_in
 
 FEW, MANY = 800, 5000
 """Spoilt bodies; a fifth of them is answered, and so is on disk."""
