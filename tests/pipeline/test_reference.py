@@ -146,6 +146,14 @@ def test_no_two_mistakes_share_an_exit_status(in_docs):
     assert all(row[2] for row in rows.values()), "a kind of mistake that says nothing of when"
 
 
+def test_every_kind_of_mistake_stands_where_it_is_looked_for(root):
+    """One that stood in no `errors.py` would be known only to who had loaded it."""
+    source = [file for package in ("features", "models", "pipeline") for file in (root / package).rglob("*.py")]
+    places = {file.relative_to(root) for file in source if "\n    exit_status = " in file.read_text(encoding="utf-8")}
+    assert {place.name for place in places} == {"errors.py"}
+    assert places == {Path(*kind.__module__.split(".")).with_suffix(".py") for kind in kinds_of_errors()}
+
+
 def test_every_outcome_is_told_with_what_is_chosen_of_it(in_docs):
     page = in_docs("outcomes")
     for outcome in load_params().train.outcomes:
