@@ -100,7 +100,7 @@ def required_columns(moment: Known) -> tuple[str, ...]:
 
 def wrong_columns(columns: Iterable[str], moment: Known, required: Collection[str]) -> list[Problem]:
     """Columns that are missing, unknown, repeated, or known only later than the question is asked."""
-    dictionary, given = load_dictionary(), list(columns)
+    dictionary, given = load_dictionary(), Counter(iter(columns))
     seen = {variable.name for variable in dictionary.known_by(moment)}
     problems = [
         Problem(
@@ -113,11 +113,9 @@ def wrong_columns(columns: Iterable[str], moment: Known, required: Collection[st
         for name in required
         if name not in given
     ]
-    for name in dict.fromkeys(given):
-        if given.count(name) > 1:
-            problems.append(
-                Problem(ColumnsError, "repeated_column", name, f"stands {given.count(name)} times", "Keep one.")
-            )
+    for name, times in given.items():
+        if times > 1:
+            problems.append(Problem(ColumnsError, "repeated_column", name, f"stands {times} times", "Keep one."))
         if name not in dictionary:
             problems.append(_unknown_column(dictionary, name))
         elif name not in seen:

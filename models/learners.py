@@ -69,6 +69,24 @@ def complexity(learner: str, setting: Mapping[str, Any]) -> tuple[float, ...]:
     return (setting["max_depth"], setting["n_rounds"], -setting["min_child_weight"])
 
 
+def ends_of_grid(learner: str, best: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What stands at the most complex of its tried values in the best setting: a wider grid might do better.
+
+    Examples
+    --------
+    >>> ends_of_grid("logistic", {"C": 1.0}, [{"C": 0.1}, {"C": 1.0}])
+    ['C']
+    >>> ends_of_grid("logistic", {"C": 0.1}, [{"C": 0.1}, {"C": 1.0}])
+    []
+    """
+
+    def reached(name: str) -> list[tuple[float, ...]]:
+        return sorted({complexity(learner, {**best, name: setting[name]}) for setting in tried})
+
+    orders = {name: reached(name) for name in best}
+    return [name for name, order in orders.items() if len(order) > 1 and complexity(learner, best) == order[-1]]
+
+
 def learner_predictors(learner: str, outcome_predictors: Sequence[Predictor]) -> list[Predictor]:
     """The predictors a learner may use: none for the prevalence, the baseline score for the baseline."""
     if learner == "prevalence":

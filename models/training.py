@@ -29,6 +29,7 @@ from models.fitted import FittedModel, Recalibration
 from models.learners import (
     CANDIDATES,
     Grow,
+    ends_of_grid,
     estimator,
     fit,
     fit_all,
@@ -110,6 +111,13 @@ class Learned:
     trials: tuple[Mapping[str, Any], ...]
     """Every setting with its mean log loss out of fold."""
     refits: tuple[FittedModel, ...]
+
+    @property
+    def ends_of_grid(self) -> list[str]:
+        """What the setting with the least loss has at the complex end of its grid; nothing, where it is inside."""
+        tried = [{name: trial[name] for name in self.setting} for trial in self.trials]
+        best = int(np.argmin([trial["log_loss"] for trial in self.trials]))
+        return ends_of_grid(self.learner, tried[best], tried)
 
     def log_odds(self, X: pd.DataFrame) -> Floats:
         """Recalibrated log-odds of cases: what the bundle will answer."""

@@ -110,6 +110,7 @@ def choice(learned: dict[str, Learned], data: Development) -> dict:
             "is_candidate": learner in candidates,
             "recalibration": vars(result.recalibration),
             "trials": [dict(trial) for trial in result.trials],
+            "ends_of_grid": result.ends_of_grid,
         }
     return {
         "outcome": data.outcome,

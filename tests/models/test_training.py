@@ -60,6 +60,16 @@ def test_the_simplest_within_one_standard_error_is_chosen():
     assert simplest_within_one_standard_error([clearly_worse, best], weights, patients) == 1
 
 
+def test_a_grid_that_ends_where_the_loss_still_falls_is_told(development, predictors, grids):
+    """Few rounds underfit; with enough of them, the best setting is inside the grid."""
+    short, long = (
+        learn(development, "xgboost", predictors, grids["xgboost"] | {"n_rounds": rounds}, refits=0, seed=5)
+        for rounds in ([2, 4], [2, 4, 40, 1500])
+    )
+    assert short.ends_of_grid == ["n_rounds"]
+    assert long.ends_of_grid == []
+
+
 def test_no_case_is_predicted_by_a_model_that_saw_its_patient(development, predictors, monkeypatch):
     import models.training as training
 

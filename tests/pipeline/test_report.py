@@ -79,7 +79,11 @@ def write_study() -> None:
 
 def write_trained(y: pd.Series) -> None:
     learners = {
-        learner: {"log_loss": 0.6, "recalibration": {"intercept": 0.01, "slope": 0.97}, "trials": [{"log_loss": 0.6}]}
+        learner: {
+            "log_loss": 0.6,
+            "recalibration": {"intercept": 0.01, "slope": 0.97},
+            "ends_of_grid": ["C"] if learner == "logistic" else [],
+        }
         for learner in LEARNERS
     }
     choice = {"chosen": "logistic", "best": "logistic", "rule": "simplest candidate", "learners": learners}
@@ -213,6 +217,12 @@ def test_what_a_study_does_not_have_is_left_out_and_said(reported):
         assert f"Left out: {title}" in page
     for key in ("summary", "participants", "missing", "performance", "limits", "checklists"):
         assert f'<h2 id="{key}"' in page
+
+
+def test_a_grid_that_may_be_too_narrow_is_told_of_its_learner_alone(reported):
+    page = page_of(reported)
+    assert "The best setting of logistic stands at the end of its grid (C): a wider one might do better." in page
+    assert page.count("the end of its grid") == 1
 
 
 def test_no_case_is_named(reported, artefacts):
