@@ -15,9 +15,12 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from tests.bench.measuring import Row, not_made
 from tests.bench.page import benchmarks_page
 
 QUESTIONS = ("batch", "workers", "peers", "service", "features", "growth", "repro", "start", "record", "spark")
@@ -74,14 +77,13 @@ def answered(name: str, scale: float) -> dict[str, Any]:
     """A question's title, what its module says of it, and its rows."""
     module = importlib.import_module(f"tests.bench.{name}")
     begun = time.perf_counter()
-    rows = [row.as_json() for row in module.rows(scale)]
-    about = module.__doc__ or ""
-    return {
-        "title": module.TITLE,
-        "about": about.strip(),
-        "minutes": round((time.perf_counter() - begun) / 60, 1),
-        "rows": rows,
-    }
+    rows = module.rows(scale)
+    return told(module, rows, minutes=round((time.perf_counter() - begun) / 60, 1))
+
+
+def told(module: ModuleType, rows: Iterable[Row], **more: Any) -> dict[str, Any]:
+    about = (module.__doc__ or "").strip()
+    return {"title": module.TITLE, "about": about, **more, "rows": [row.as_json() for row in rows]}
 
 
 def in_a_process_of_its_own(name: str, scale: float) -> dict[str, Any]:
@@ -91,14 +93,7 @@ def in_a_process_of_its_own(name: str, scale: float) -> dict[str, Any]:
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
     module = importlib.import_module(f"tests.bench.{name}")
-    row = {"what": module.TITLE, "figure": None, "reason": "the measurement failed", "met": None}
-    return {
-        "title": module.TITLE,
-        "about": (module.__doc__ or "").strip(),
-        "minutes": 0.0,
-        "failed": True,
-        "rows": [row],
-    }
+    return told(module, [not_made(module.TITLE, "the measurement failed")], minutes=0.0, failed=True)
 
 
 def machine() -> dict[str, Any]:

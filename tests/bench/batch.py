@@ -12,47 +12,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.invented import write_cases
-from tests.bench.measuring import NO_RUN, PRIMARY, Ended, Row, alone, chosen_bundle, not_made, program
+import xgboost as xgb
 
-TITLE = "What does a nation's batch cost, beside the library beneath?"
-MILLION, LEAST = 1_000_000, 2_000
-AT_MOST, AT_MOST_GB = 1.3, 8.0
-AROUND = "reading and checking the file, features, the table in Parquet and in MLflow"
-RAW = """
-import json, os, sys, time
-from pathlib import Path
-import numpy as np, pandas as pd, xgboost as xgb
 from features.builders import build_features
 from features.predictors import predictor_frame
 from models.predictor import RiskPredictor
-from tests.bench.invented import many_cases
+from tests.bench.invented import many_cases, write_cases
+from tests.bench.measuring import NO_RUN, PRIMARY, Ended, Row, alone, chosen_bundle, not_made, program, seconds
 
-predictor, n = RiskPredictor.load(Path(sys.argv[1])), int(sys.argv[2])
+TITLE = "What does a nation's batch cost, beside the library beneath?"
+MILLION, LEAST = 1_000_000, 2_000
 SLICE = 100_000
-cases = many_cases(min(n, SLICE))
-frame = predictor_frame(cases, build_features(cases, predictor.builder_params), predictor.names)
-matrix = predictor.bundle.model.encoding.encode(frame)
-def trees(threads):
-    booster = xgb.Booster({"nthread": threads})
-    booster.load_model(bytearray(predictor.bundle.model.ubj))
-    booster.set_param({"nthread": threads})
-    return booster
-
-boosters = {"once": trees(1), "on all": trees(os.cpu_count())}
-took = {"once": 0.0, "on all": 0.0, "refits": 0.0}
-for start in range(0, n, SLICE):
-    ready = xgb.DMatrix(matrix[: min(SLICE, n - start)], nthread=1)
-    for name, booster in boosters.items():
-        clock = time.perf_counter()
-        booster.predict(ready); booster.predict(ready, pred_contribs=True)
-        took[name] += time.perf_counter() - clock
-    clock = time.perf_counter()
-    for refit in predictor.bundle.refits:
-        refit.booster.predict(ready)
-    took["refits"] += time.perf_counter() - clock
-print(json.dumps(took))
-"""
+AT_MOST, AT_MOST_GB = 1.3, 8.0
+AROUND = "reading and checking the file, features, the table in Parquet and in MLflow"
 
 
 def rows(scale: float) -> list[Row]:
@@ -63,7 +35,8 @@ def rows(scale: float) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_cases(n, folder / "cases.parquet")
-        raw = json.loads(alone([sys.executable, "-c", RAW, str(trees), str(n)]).out.splitlines()[-1])
+        command = [sys.executable, "-m", "tests.bench.batch", str(trees), str(n)]
+        raw = json.loads(alone(command).out.splitlines()[-1])
         by_trees, by_chosen = scored(folder, trees), scored(folder, chosen)
     once, refits = raw["once"], raw["refits"]
     ours = f"`backcast score` of {n:,} cases, from its start to its end: {by_trees.seconds:.0f} s"
@@ -110,3 +83,32 @@ def scored(folder: Path, bundle: Path) -> Ended:
     ended = alone(command, cwd=folder, env={"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"})
     out.unlink()
     return ended
+
+
+def raw_seconds(folder: Path, n: int) -> dict[str, float]:
+    """What XGBoost alone takes for risks and contributions of so many cases, on one thread and on all, and for the
+    risks of all refits; by a process of its own."""
+    predictor, cases = RiskPredictor.load(folder), many_cases(min(n, SLICE))
+    model, refits = predictor.bundle.model, [refit.booster for refit in predictor.bundle.refits]
+    frame = predictor_frame(cases, build_features(cases, predictor.builder_params), predictor.names)
+    matrix = model.encoding.encode(frame)
+    boosters = {"once": on_threads(model.ubj, 1), "on all": on_threads(model.ubj, os.cpu_count())}
+    took = dict.fromkeys([*boosters, "refits"], 0.0)
+    for start in range(0, n, SLICE):
+        ready = xgb.DMatrix(matrix[: min(SLICE, n - start)], nthread=1)
+        for name, booster in boosters.items():
+            took[name] += seconds(lambda b=booster, x=ready: (b.predict(x), b.predict(x, pred_contribs=True)))
+        took["refits"] += seconds(lambda x=ready: [refit.predict(x) for refit in refits])
+    return took
+
+
+def on_threads(ubj: bytes, threads: int | None) -> xgb.Booster:
+    """Stored trees that predict on so many threads; the number has to be set again once they are loaded."""
+    booster = xgb.Booster({"nthread": threads})
+    booster.load_model(bytearray(ubj))
+    booster.set_param({"nthread": threads})
+    return booster
+
+
+if __name__ == "__main__":
+    print(json.dumps(raw_seconds(Path(sys.argv[1]), int(sys.argv[2]))))

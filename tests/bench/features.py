@@ -14,7 +14,8 @@ from features.findings import Findings
 from features.lesion_pain import lesion_pain
 from features.mimics import mimic_evidence
 from pipeline.params import load_params
-from tests.bench.invented import drawn_cases, many_cases, records_of
+from pipeline.working_up import as_records
+from tests.bench.invented import drawn_cases, many_cases
 from tests.bench.measuring import Row, peak_gb, seconds
 from tests.features import lesion_oracle, mimic_oracle
 
@@ -66,12 +67,12 @@ def one_alone(params: BuilderParams, *, whole: bool) -> float:
 
     work = everything if whole else both
     return median(
-        min(seconds(lambda r=record: work(r)) for _ in range(5)) for record in records_of(drawn_cases().head(ALONE))
+        min(seconds(lambda r=record: work(r)) for _ in range(5)) for record in as_records(drawn_cases().head(ALONE))
     )
 
 
 def in_a_loop(params: BuilderParams) -> float:
-    records = records_of(drawn_cases().head(IN_A_LOOP))
+    records = as_records(drawn_cases().head(IN_A_LOOP))
 
     def loop() -> None:
         for record in records:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -28,10 +27,6 @@ def many_cases(n: int) -> pd.DataFrame:
     words = [v.name for v in load_dictionary().predictors if not v.is_numeric]
     narrow = pd.concat([drawn[numeric].astype("float32"), drawn[words].astype("category")], axis=1)
     return pd.concat([narrow] * (n // DRAWN + 1), ignore_index=True).head(n)
-
-
-def records_of(cases: pd.DataFrame) -> list[dict[str, Any]]:
-    return cases.astype(object).where(cases.notna(), None).to_dict("records")
 
 
 def write_cases(n: int, file: Path) -> None:

@@ -58,9 +58,9 @@ class Row:
         return told | {"figure": told.get("figure"), "met": self.met}
 
 
-def not_made(what: str, reason: str, unit: str = "") -> Row:
+def not_made(what: str, reason: str) -> Row:
     """A row that says why its figure is wanting."""
-    return Row(what=what, figure=None, unit=unit, how="", reason=reason)
+    return Row(what=what, figure=None, unit="", how="", reason=reason)
 
 
 def seconds(work: Callable[[], object]) -> float:

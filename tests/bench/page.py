@@ -23,7 +23,7 @@ def benchmarks_page(measured: Measured) -> str:
         "than seconds do. `python -m tests.bench NAME --scale 0.01` tries one question small.",
         _where(measured),
         "## What was to hold",
-        _lines(table(HEAD, [_limited(row) for row in rows if row["met"] is not None])),
+        "\n".join(table(HEAD, [_limited(row) for row in rows if row["met"] is not None])),
         *(part for name, question in measured["questions"].items() for part in _question(name, question)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -46,9 +46,9 @@ def _question(name: str, question: Mapping[str, Any]) -> Iterable[str]:
     when = f"{question['date']}, commit `{question['commit']}`{_trial(question['scale'])}"
     yield f"`python -m tests.bench {name}`, {when}"
     plain = [row for row in rows if "subject" not in row]
-    yield _lines(table(HEAD, [_limited(row) for row in plain]))
+    yield "\n".join(table(HEAD, [_limited(row) for row in plain]))
     if any("subject" in row for row in rows):
-        yield _lines(_by_subject([row for row in rows if "subject" in row]))
+        yield "\n".join(_by_subject([row for row in rows if "subject" in row]))
     notes = dict.fromkeys(_note(row) for row in plain if row.get("how"))
     if notes:
         yield "\n".join(f"- {note}" for note in notes)
@@ -100,7 +100,3 @@ def _number(value: float, size: float) -> str:
     if value and size < 1e-3:
         return f"{value:.1e}"
     return f"{value:,.{3 if size < 1 else 2 if size < 10 else 1 if size < 100 else 0}f}"
-
-
-def _lines(lines: Sequence[str]) -> str:
-    return "\n".join(lines)

@@ -24,10 +24,9 @@ import requests
 from features.dictionary import load_dictionary
 from pipeline.params import load_params
 from pipeline.prediction_record.reading import open_record
-from pipeline.virtual.parameters import RegistryParams
-from pipeline.virtual.registry import draw_planned_cases
 from pipeline.virtual.workup_cases import workup_cases
 from pipeline.working_up import as_records
+from tests.bench.invented import drawn_cases
 from tests.bench.measuring import NO_RUN, PRIMARY, Row, chosen_bundle, environment, not_made, program
 
 TITLE = "What does an answer cost, beside `mlflow models serve`?"
@@ -112,11 +111,8 @@ def ready(own: Sequence[str], address: str, log: Path, theirs: tuple[Sequence[st
 
 def cases(n: int) -> list[dict[str, Any]]:
     """Invented planned operations as requests: what is recorded, and no key."""
-    params = RegistryParams(seed=6, cases=n, centres=8, first_year=2017, years=6, discordance_effect=1.0)
-    drawn = draw_planned_cases(params)
-    names = [v.name for v in load_dictionary().predictors if v.name in drawn.columns]
-    records = drawn[names].astype(object).where(drawn[names].notna(), None).to_dict("records")
-    return [{name: value for name, value in record.items() if value is not None} for record in records]
+    drawn = drawn_cases().head(n)
+    return as_records(drawn[[v.name for v in load_dictionary().predictors if v.name in drawn.columns]])
 
 
 def failed_cases(n: int) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -17,31 +16,19 @@ import pyarrow.parquet as pq
 from features.builders import build_features
 from models.predictor import RiskPredictor
 from tests.bench.invented import DRAWN, drawn_cases, write_parts
-from tests.bench.measuring import (
-    NO_RUN,
-    PRIMARY,
-    Ended,
-    Row,
-    alone,
-    chosen_bundle,
-    environment,
-    family,
-    not_made,
-    program,
-)
+from tests.bench.measuring import NO_RUN, PRIMARY, Ended, Row, alone, chosen_bundle, family, not_made, program
 
 TITLE = "What do workers bring?"
 CASES, NATION, PARTS = 1_000_000, 2_000_000, 40
 LEAST = 8_000
 AT_LEAST, SAME = 1.7, 1e-12
 PEAK = re.compile(r"most memory that a worker had: ([\d.]+) GB")
-NO_WORKERS = "`backcast score` has no option --workers"
 
 
 def rows(scale: float) -> list[Row]:
     bundle = chosen_bundle(PRIMARY)
-    if bundle is None or not has_workers():
-        return [not_made("2 workers beside 1", NO_RUN if bundle is None else NO_WORKERS)]
+    if bundle is None:
+        return [not_made("2 workers beside 1", NO_RUN)]
     n, nation = max(int(CASES * scale), LEAST), max(int(NATION * scale), LEAST)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -83,13 +70,6 @@ def rows(scale: float) -> list[Row]:
     ]  # fmt: skip
 
 
-def has_workers() -> bool:
-    said = subprocess.run(
-        [program("backcast"), "score", "--help"], env=environment(), capture_output=True, text=True, check=True
-    )
-    return "--workers" in said.stdout
-
-
 def scored(folder: Path, cases: str, bundle: Path, workers: int, *, loses_one: bool = False) -> Ended:
     """`backcast score` of a folder, with a store of its own; the last answers of these cases stay.
 
@@ -97,17 +77,8 @@ def scored(folder: Path, cases: str, bundle: Path, workers: int, *, loses_one: b
     """
     out = folder / f"{cases}_risks"
     shutil.rmtree(out, ignore_errors=True)
-    command = [
-        program("backcast"),
-        "score",
-        cases,
-        "--model",
-        str(bundle.resolve()),
-        "--out",
-        out.name,
-        "--workers",
-        str(workers),
-    ]
+    command = [program("backcast"), "score", cases, "--model", str(bundle.resolve()), "--out", out.name]
+    command += ["--workers", str(workers)]
     half, killed = len(list((folder / cases).iterdir())) // 2, []
 
     def kill_one(pid: int) -> None:
