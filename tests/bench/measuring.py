@@ -18,6 +18,8 @@ from typing import Any
 LOOKED_AT_EVERY = 0.05
 """Seconds between two looks at a process's memory; the peak is the kernel's, so only the last moment is missed."""
 PRIMARY = "failure_12m"
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Linear algebra, and trees, whoever starts the measurement."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +142,10 @@ def alone(
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This one's, with the programs of this Python's environment first, and nothing of another store."""
+    """This one's on one thread, with the programs of this Python's environment first, and nothing of another store."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-    return {**kept, "PATH": path, "PYTHONPATH": os.getcwd(), **(more or {})}
+    return {**kept, **ONE_THREAD, "PATH": path, "PYTHONPATH": os.getcwd(), **(more or {})}
 
 
 def family(pid: int) -> Iterable[int]:
