@@ -1,12 +1,13 @@
 """`python -m tests.bench [NAME ...]`: every question, or those named, each in a process of its own.
 
-At full size the figures go to `docs/benchmarks.json`, and from there to `docs/benchmarks.md`. A question that fails
-keeps its place, and the command then ends with status 1.
+At full size the figures go to `docs/benchmarks.json`, question by question, and from there to `docs/benchmarks.md`. A
+question that fails keeps its place, and the command then ends with status 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import importlib
 import importlib.metadata
 import json
@@ -20,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.bench.measuring import Row, not_made
+from tests.bench.measuring import Row, environment, not_made
 from tests.bench.page import benchmarks_page
 
 QUESTIONS = ("batch", "workers", "peers", "service", "features", "growth", "repro", "start", "record", "spark")
@@ -44,25 +45,25 @@ def main() -> int:
     if wanted.alone:
         print(json.dumps(answered(wanted.alone, wanted.scale)))
         return 0
+    file = file_of(wanted.out, wanted.scale)
+    questions: dict[str, Any] = {}
     if not wanted.page:
-        measured: dict[str, Any] = {"machine": machine(), "versions": versions(), "questions": {}}
-        when = {"scale": wanted.scale, "date": wanted.date or git("log", "-1", "--format=%cs"), "commit": commit()}
+        when = {"scale": wanted.scale, "date": dt.date.today().isoformat(), "commit": commit()}
         for name in wanted.names or QUESTIONS:
-            measured["questions"][name] = when | in_a_process_of_its_own(name, wanted.scale)
-            show(name, measured["questions"][name])
-        if wanted.scale != 1 and wanted.out is None:
-            return failed(measured)
-        keep(measured, wanted.out or FIGURES)
-    measured = json.loads((wanted.out or FIGURES).read_text(encoding="utf-8"))
-    (wanted.out or FIGURES).with_suffix(".md").write_text(benchmarks_page(measured), encoding="utf-8")
-    return 0 if wanted.page else failed(measured)
+            questions[name] = when | in_a_process_of_its_own(name, wanted.scale)
+            show(name, questions[name])
+            if file:
+                keep({"machine": machine(), "versions": versions(), "questions": questions}, file)
+    if file:
+        measured = json.loads(file.read_text(encoding="utf-8"))
+        file.with_suffix(".md").write_text(benchmarks_page(measured), encoding="utf-8")
+    return int(any(question.get("failed") for question in questions.values()))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"questions to ask: {', '.join(QUESTIONS)}")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the full size; below 1 nothing is written")
-    parser.add_argument("--date", default="", help="day of the measurement; else that of the commit")
+    parser.add_argument("--scale", type=float, default=1.0, help=f"share of the full size; below 1 {FIGURES} stays")
     parser.add_argument("--out", type=Path, help=f"JSON for the figures, the page beside it; else {FIGURES}")
     parser.add_argument("--page", action="store_true", help="measure nothing; make the page from the figures")
     parser.add_argument("--alone", choices=QUESTIONS, help=argparse.SUPPRESS)
@@ -70,7 +71,16 @@ def arguments() -> argparse.Namespace:
     unknown = sorted(set(wanted.names) - set(QUESTIONS))
     if unknown:
         parser.error(f"no such question: {', '.join(unknown)}; there are {', '.join(QUESTIONS)}")
+    if not 0 < wanted.scale <= 1:
+        parser.error("--scale is above 0 and at most 1")
+    if wanted.scale < 1 and wanted.out and wanted.out.resolve() == FIGURES.resolve():
+        parser.error(f"{FIGURES} holds figures of the full size: name another file")
     return wanted
+
+
+def file_of(out: Path | None, scale: float) -> Path | None:
+    """Where figures go; those of a trial nowhere, unless a file is named."""
+    return out or (FIGURES if scale == 1 else None)
 
 
 def answered(name: str, scale: float) -> dict[str, Any]:
@@ -89,7 +99,7 @@ def told(module: ModuleType, rows: Iterable[Row], **more: Any) -> dict[str, Any]
 def in_a_process_of_its_own(name: str, scale: float) -> dict[str, Any]:
     """A question's answer; where it fails, one row with the reason."""
     command = [sys.executable, "-m", "tests.bench", "--alone", name, "--scale", str(scale)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, env=environment(), stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
     module = importlib.import_module(f"tests.bench.{name}")
@@ -134,14 +144,22 @@ def commit() -> str:
 
 
 def keep(measured: dict[str, Any], file: Path) -> None:
-    """Write the figures; those of questions that were not asked now stay, if machine and versions are the same."""
-    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    alike = all(before.get(name) == measured[name] for name in ("machine", "versions"))
-    questions = (before["questions"] if alike else {}) | measured["questions"]
-    ordered = {name: questions[name] for name in QUESTIONS if name in questions}
-    file.write_text(
-        json.dumps(measured | {"questions": ordered}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    """Write the figures; those of questions that were not asked now stay, if machine and versions are the same.
+
+    A package that is there on one side alone, as Spark's is, makes no difference to the others' figures.
+    """
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else measured
+    versions, earlier = measured["versions"], before["versions"]
+    alike = before["machine"] == measured["machine"] and all(
+        versions.get(name, of) == of for name, of in earlier.items()
     )
+    questions = (before["questions"] if alike else {}) | measured["questions"]
+    kept = {
+        "machine": measured["machine"],
+        "versions": (earlier if alike else {}) | versions,
+        "questions": {name: questions[name] for name in QUESTIONS if name in questions},
+    }
+    file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def show(name: str, question: dict[str, Any]) -> None:
@@ -150,10 +168,6 @@ def show(name: str, question: dict[str, Any]) -> None:
         figure = row["reason"] if row["figure"] is None else f"{row['figure']:g} {row.get('unit', '')}".strip()
         met = "" if row["met"] is None else ", met" if row["met"] else ", NOT MET"
         print(f"  {row.get('subject', '')} {row['what']}: {figure}{met}".replace("  ", " "), flush=True)
-
-
-def failed(measured: dict[str, Any]) -> int:
-    return int(any(question.get("failed") for question in measured["questions"].values()))
 
 
 if __name__ == "__main__":

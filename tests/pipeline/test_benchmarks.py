@@ -4,8 +4,11 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.bench.__main__ import FIGURES, arguments, file_of, keep
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,37 @@ def test_neither_names_a_place_or_a_name_of_the_machine(root, measured, page):
     for text in (page, json.dumps(measured)):
         for word in (str(root), "/tmp/", "/home/", "/root/", "/work/", "/var/", "://"):
             assert word not in text
+
+
+def test_figures_of_another_machine_or_version_are_dropped_and_those_of_the_same_stay(tmp_path):
+    file = tmp_path / "benchmarks.json"
+    one = {"machine": {"processors": 2}, "versions": {"numpy": "2.0"}, "questions": {"start": {"rows": []}}}
+    spark = one | {"versions": {"numpy": "2.0", "pyspark": "4.0"}, "questions": {"spark": {"rows": []}}}
+    later = one | {"versions": {"numpy": "2.1"}, "questions": {"record": {"rows": []}}}
+    kept = []
+    for measured in (one, spark, one, later, later | {"machine": {"processors": 8}, "questions": {}}):
+        keep(measured, file)
+        kept.append(json.loads(file.read_text(encoding="utf-8")))
+    assert [list(one["questions"]) for one in kept] == [
+        ["start"],
+        ["start", "spark"],
+        ["start", "spark"],
+        ["record"],
+        [],
+    ]
+    assert kept[2]["versions"] == {"numpy": "2.0", "pyspark": "4.0"}
+
+
+@pytest.mark.parametrize("words", [["--scale", "0"], ["--scale", "0.01", "--out", "docs/benchmarks.json"]])
+def test_a_trial_that_would_overwrite_the_figures_or_measure_nothing_is_refused(monkeypatch, capsys, root, words):
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["bench", *words])
+    with pytest.raises(SystemExit):
+        arguments()
+    assert "error" in capsys.readouterr().err
+
+
+def test_a_small_trial_has_no_file_and_the_full_size_has_the_figures():
+    assert file_of(None, 0.01) is None
+    assert file_of(None, 1) == FIGURES
+    assert file_of(Path("trial.json"), 0.01) == Path("trial.json")
