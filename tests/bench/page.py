@@ -35,7 +35,7 @@ def _where(measured: Measured) -> str:
     named = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
     return (
         f"Measured on {machine['processors']} processors ({machine['processor']}) with {machine['memory_gb']:.0f} GB, "
-        f"{machine['system']}; linear algebra and trees on one thread. {named}."
+        f"{machine['system']}; linear algebra and trees on one thread where no other number is told. {named}."
     )
 
 
@@ -97,6 +97,8 @@ def _limit(row: Mapping[str, Any]) -> str:
 
 def _number(value: float, size: float) -> str:
     """Three digits that count in a number of that size, in plain writing where that is short."""
+    if not size:
+        return "0"
     if value and size < 1e-3:
         return f"{value:.1e}"
     return f"{value:,.{3 if size < 1 else 2 if size < 10 else 1 if size < 100 else 0}f}"
