@@ -32,7 +32,7 @@ def rows(scale: float) -> list[Row]:
         for took, each in zip(measured.values(), zip(*taken, strict=True), strict=True):
             took.append(sum(each))
     answers = f"risks, intervals and contributions ({predictor.bundle.learner})"
-    how = f"{', '.join(f'{size:,}' for size in sizes)} cases in slices of {SLICE:,}"
+    how = f"{', '.join(f'{size:,}' for size in sizes)} cases in slices of {SLICE:,}, on one thread"
     by = "what is paid once a call, which makes it less; fresh memory for large arrays, which makes it more"
     return [
         *(
@@ -52,7 +52,7 @@ def rows(scale: float) -> list[Row]:
 def parts(predictor: RiskPredictor, cases, start: int, end: int) -> tuple[float, float]:  # type: ignore[no-untyped-def]
     """Seconds for the features of a slice, and for its answers."""
     some, made = cases.iloc[start:end], []
-    first = seconds(lambda: made.append(build_features(some, predictor.builder_params)))
+    first = seconds(lambda: made.append(build_features(some, predictor.builder_params, threads=1)))
     return first, seconds(lambda: predictor.explain(some, made[0]))
 
 

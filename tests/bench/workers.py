@@ -34,9 +34,11 @@ def rows(scale: float) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_parts(n, PARTS // 2, folder / "cases")
-        took = {workers: scored(folder, "cases", bundle, workers).seconds for workers in (1, 2, 4)}
         write_parts(FEW, 2, folder / "few")
-        start = scored(folder, "few", bundle, 2).seconds
+        start = min(
+            scored(folder, "few", bundle, 2).seconds for _ in range(2)
+        )  # the first reads programs from the disk
+        took = {workers: scored(folder, "cases", bundle, workers).seconds for workers in (1, 2, 4)}
         write_cases(n, folder / "cases.parquet")
         single = batch.scored(folder, bundle).seconds
         write_parts(nation, PARTS, folder / "nation")
