@@ -91,7 +91,6 @@ def _add_past(app: FastAPI) -> None:
         "/fhir/Provenance",
         tags=["fhir"],
         summary="The Provenance of a RiskAssessment",
-        response_class=Response,
         responses=_gives("A Bundle of it, or of nothing", 401, 429, 503),
     )
     async def origins(request: Request, target: str = "") -> Response:
