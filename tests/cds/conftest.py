@@ -40,10 +40,11 @@ class InProcess:
         return self._loop.run_until_complete(self._client.request(method, path, **how))
 
     def recorded(self) -> int:
+        """How many entries the record holds, feedback among them; its chain holds too."""
         with open_record(self.record) as reader:
             verdict = reader.verdict()
         assert verdict.holds
-        return verdict.predictions + verdict.red_flags
+        return verdict.entries
 
     def kept(self, prediction_id: str) -> list[Kept]:
         with open_record(self.record) as reader:

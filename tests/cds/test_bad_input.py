@@ -21,15 +21,19 @@ def nothing_is_recorded(service):
     assert service.recorded() == before
 
 
-def refused(response, status, rule="", pointer=""):
-    """The answer is a problem of that status; with a rule, one of its mistakes has it, at that place."""
+def refused(response, status, words, rule="", pointer=""):
+    """The answer is a problem of that status that says so; with a rule, by a mistake of that rule at that place."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
     assert SECRET not in response.text
-    mistakes = response.json().get("errors", [])
-    if rule:
-        assert (rule, pointer) in {(one["rule"], one["pointer"]) for one in mistakes}, response.text
-    return response.json()
+    problem = response.json()
+    mistakes = [one for one in problem.get("errors", []) if (one["rule"], one["pointer"]) == (rule, pointer)]
+    assert any(words in one["detail"] for one in (mistakes if rule else [problem])), response.text
+    return problem
+
+
+NOT_SENT = "patient is needed (not sent): Patient/{{context.patientId}}"
+NOT_OF_THE_CONTEXT = "is not the Patient of context.patientId, with its id"
 
 
 @pytest.fixture
@@ -44,64 +48,68 @@ def sign(ehr, chart):
     return send
 
 
-@pytest.mark.parametrize("value", ["absent", None, FAILURE])
-def test_without_the_patient_there_is_no_answer(sign, value):
+@pytest.mark.parametrize(
+    ("value", "why"), [("absent", "not sent"), (None, "null"), (FAILURE, "an error at the client")]
+)
+def test_without_the_patient_there_is_no_answer(sign, value, why):
     def change(request):
         request["prefetch"]["patient"] = value
         if value == "absent":
             del request["prefetch"]["patient"]
 
-    problem = refused(sign(change), 412, "prefetch", "#/prefetch/patient")
+    words = f"patient is needed ({why}): Patient/{{{{context.patientId}}}}"
+    problem = refused(sign(change), 412, words, "prefetch", "#/prefetch/patient")
     assert problem["type"] == "/problems#prefetch"
-    assert "Patient/{{context.patientId}}" in problem["errors"][0]["detail"]
 
 
 def test_no_prefetch_at_all_is_the_same(sign):
-    refused(sign(lambda request: request.pop("prefetch")), 412, "prefetch", "#/prefetch/patient")
+    refused(sign(lambda request: request.pop("prefetch")), 412, NOT_SENT, "prefetch", "#/prefetch/patient")
 
 
-@pytest.mark.parametrize("value", [FAILURE, NEXT])
-def test_a_chart_without_its_orders_is_not_answered(ehr, value):
+@pytest.mark.parametrize(("value", "why"), [(FAILURE, "an error at the client"), (NEXT, "not all pages")])
+def test_a_chart_without_its_orders_is_not_answered(ehr, value, why):
     request = ehr.request("patient-view")
     request["prefetch"]["orders"] = value
-    refused(ehr.post("patient-view", request), 412, "prefetch", "#/prefetch/orders")
+    words = f"orders is needed ({why}): ServiceRequest?patient="
+    refused(ehr.post("patient-view", request), 412, words, "prefetch", "#/prefetch/orders")
 
 
 def test_another_patient_than_that_of_the_context(sign, chart):
-    refused(sign(lambda r: r["context"].update(patientId=SECRET)), 422, "patients", "#/prefetch/patient")
-    refused(sign(lambda r: r["prefetch"]["patient"].pop("id")), 422, "patients", "#/prefetch/patient")
+    for change in (lambda r: r["context"].update(patientId=SECRET), lambda r: r["prefetch"]["patient"].pop("id")):
+        refused(sign(change), 422, NOT_OF_THE_CONTEXT, "patients", "#/prefetch/patient")
     other = {"resource": {**chart.ODI, "subject": {"reference": f"Patient/{SECRET}"}}}
     bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [other]}
-    refused(
-        sign(lambda r: r["prefetch"].update(odi=bundle)), 422, "patients", "#/prefetch/odi/entry/0/resource/subject"
-    )
+    place = "#/prefetch/odi/entry/0/resource/subject"
+    refused(sign(lambda r: r["prefetch"].update(odi=bundle)), 422, "names another patient", "patients", place)
 
 
-def test_two_patients_in_a_bundle(sign, chart):
+def test_two_patients(sign, chart):
     two = [{"resource": chart.patient()}, {"resource": {**chart.patient(), "id": SECRET}}]
     bundle = {"resourceType": "Bundle", "type": "searchset", "entry": two}
-    refused(sign(lambda r: r["prefetch"].update(patient=bundle)), 422, "patients", "#/prefetch/patient")
+    for key, second in (("patient", "#/prefetch/patient/entry/1/resource"), ("odi", "#/prefetch/odi/entry/1/resource")):
+        response = sign(lambda r, key=key: r["prefetch"].update({key: bundle}))
+        refused(response, 422, "is another patient; send one at a time", "patients", second)
 
 
 def test_an_order_for_another_patient(ehr, chart):
     order = chart.order(subject={"reference": f"Patient/{SECRET}"})
     place = "#/context/draftOrders/entry/1/resource/subject"
-    refused(ehr.call("order-sign", [chart.PUREED_DIET, order]), 422, "patients", place)
+    refused(ehr.call("order-sign", [chart.PUREED_DIET, order]), 422, "names another patient", "patients", place)
 
 
 @pytest.mark.parametrize("unit", ["cm", "{score}", SECRET])
 def test_a_score_in_an_unknown_unit(ehr, chart, unit):
     ehr.chart[2] = chart.observation("97909-6", 48, unit)
     place = "#/prefetch/odi/entry/0/resource/valueQuantity"
-    problem = refused(ehr.call("order-sign", [chart.order()]), 422, "unit", place)
+    words = "is not in a unit of odi. Send it with a UCUM code"
+    problem = refused(ehr.call("order-sign", [chart.order()]), 422, words, "unit", place)
     assert problem["errors"][0]["name"] == "odi"
 
 
 def test_a_value_that_cannot_be(ehr, chart):
     ehr.chart.append(chart.observation("39156-5", 471147, "kg/m2"))
-    problem = refused(
-        ehr.call("order-sign", [chart.order()]), 422, "out_of_range", "#/prefetch/bmi_kg_m2/entry/0/resource"
-    )
+    place = "#/prefetch/bmi_kg_m2/entry/0/resource"
+    problem = refused(ehr.call("order-sign", [chart.order()]), 422, "is outside 12 to 75 kg/m2", "out_of_range", place)
     assert "471147" not in str(problem)
 
 
@@ -109,42 +117,58 @@ def test_a_value_that_cannot_be(ehr, chart):
     "value", [SECRET, 47, True, [], [1], {}, {"resourceType": SECRET}, {"resourceType": "Patient"}]
 )
 def test_what_is_no_resource(sign, value):
-    refused(sign(lambda r: r["prefetch"].update(patient=value)), 422)
-    if value not in ([], {}, {"resourceType": "Patient"}, {"resourceType": SECRET}):
-        refused(sign(lambda r: r["prefetch"].update(odi=value)), 422)
+    response = sign(lambda r: r["prefetch"].update(patient=value))
+    refused(response, 422, NOT_OF_THE_CONTEXT, "patients", "#/prefetch/patient")
+    if value not in ([], {"resourceType": "Patient"}):
+        words, place = ("odi[0]", "odi/0") if value == [1] else ("odi", "odi")
+        response = sign(lambda r: r["prefetch"].update(odi=value))
+        refused(response, 422, f"{words} is no FHIR resource", "not_a_resource", f"#/prefetch/{place}")
 
 
 def test_a_service_that_there_is_none_of(ehr, service, chart):
     body = ehr.request("order-sign", [chart.order()])
     for path in (f"/cds-services/{SECRET}", f"/cds-services/{SECRET}/feedback"):
-        refused(service("POST", path, json=body), 404)
-    refused(service("GET", "/cds-services/backcast-order-sign"), 405)
+        refused(service("POST", path, json=body), 404, "There is no such service. GET /cds-services says which")
+    refused(service("GET", "/cds-services/backcast-order-sign"), 405, "See the Allow header")
 
 
 @pytest.mark.parametrize("hook", ["patient-view", "appointment-book", SECRET])
 def test_a_hook_that_a_service_is_not_for(sign, hook):
-    refused(sign(lambda r: r.update(hook=hook)), 400, "other_hook", "#/hook")
+    words = "This service is for the hook order-sign alone"
+    refused(sign(lambda r: r.update(hook=hook)), 400, words, "other_hook", "#/hook")
+
+
+NO_TYPE = "is not of the type that CDS Hooks gives it"
 
 
 @pytest.mark.parametrize(
-    ("change", "pointer"),
+    ("change", "words", "rule", "pointer"),
     [
-        (lambda r: r.pop("hook"), "#/hook"),
-        (lambda r: r.update(hook=None), "#/hook"),
-        (lambda r: r.update(hookInstance=SECRET), "#/hookInstance"),
-        (lambda r: r.pop("context"), "#/context"),
-        (lambda r: r["context"].update(patientId="../" + SECRET), "#/context/patientId"),
-        (lambda r: r["context"].update(userId=""), "#/context/userId"),
-        (lambda r: r["context"].pop("draftOrders"), "#/context/draftOrders"),
-        (lambda r: r["context"].update(draftOrders=[SECRET]), "#/context/draftOrders"),
-        (lambda r: r.update(prefetch=[SECRET]), "#/prefetch"),
-        (lambda r: r.update(fhirAuthorization={"access_token": SECRET}), "#/fhirAuthorization/token_type"),
-        (lambda r: r.update(fhirAuthorization=AUTHORIZATION), "#/fhirServer"),
+        (lambda r: r.pop("hook"), "is missing", "missing", "#/hook"),
+        (lambda r: r.update(hook=None), "is no text", "string_type", "#/hook"),
+        (lambda r: r.update(hookInstance=SECRET), "is no UUID", "uuid_parsing", "#/hookInstance"),
+        (lambda r: r.pop("context"), "is missing", "missing", "#/context"),
+        (
+            lambda r: r["context"].update(patientId="../" + SECRET),
+            "is not written as CDS Hooks writes it",
+            "string_pattern_mismatch",
+            "#/context/patientId",
+        ),
+        (lambda r: r["context"].update(userId=""), "is empty", "string_too_short", "#/context/userId"),
+        (lambda r: r["context"].pop("draftOrders"), "is missing", "missing", "#/context/draftOrders"),
+        (lambda r: r["context"].update(draftOrders=[SECRET]), NO_TYPE, "dict_type", "#/context/draftOrders"),
+        (lambda r: r.update(prefetch=[SECRET]), NO_TYPE, "dict_type", "#/prefetch"),
+        (
+            lambda r: r.update(fhirAuthorization={"access_token": SECRET}),
+            "is missing",
+            "missing",
+            "#/fhirAuthorization/token_type",
+        ),
+        (lambda r: r.update(fhirAuthorization=AUTHORIZATION), "is missing", "missing", "#/fhirServer"),
     ],
 )
-def test_what_is_no_request_of_cds_hooks(sign, change, pointer):
-    problem = refused(sign(change), 400)
-    assert pointer in {one["pointer"] for one in problem["errors"]}
+def test_what_is_no_request_of_cds_hooks(sign, change, words, rule, pointer):
+    refused(sign(change), 400, words, rule, pointer)
 
 
 AUTHORIZATION = {
@@ -163,49 +187,89 @@ def test_a_server_that_nobody_allowed_is_not_asked(sign, stranger):
         del request["prefetch"]["patient"]
         request.update(fhirServer=f"{stranger.address}/fhir", fhirAuthorization=AUTHORIZATION)
 
-    refused(sign(change), 412, "prefetch", "#/prefetch/patient")
+    refused(sign(change), 412, NOT_SENT, "prefetch", "#/prefetch/patient")
     assert not stranger.was_asked()
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"null", b"[" * 100_000, b'{"hook": NaN}'])
-def test_what_is_no_json_object(service, body):
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "is no JSON: see line 1, column 1"),
+        (b"{", "is no JSON: see line 1, column 2"),
+        (b"[]", "The body is not what CDS Hooks 2.0 defines"),
+        (b"\xff", "is not UTF-8"),
+        (b"null", "The body is not what CDS Hooks 2.0 defines"),
+        (b"[" * 100_000, "is nested too deeply"),
+        (b'{"hook": NaN}', "NaN and Infinity are no JSON"),
+    ],
+)
+def test_what_is_no_json_object(service, body, words):
     headers = {"Content-Type": "application/json"}
     for path in ("/cds-services/backcast-order-sign", "/cds-services/backcast-order-sign/feedback"):
-        refused(service("POST", path, content=body, headers=headers), 400)
-        refused(service("POST", path, content=body), 415)
+        refused(service("POST", path, content=body, headers=headers), 400, words)
+        refused(service("POST", path, content=body), 415, "with the header Content-Type: application/json")
+
+
+ACCEPTED = {"outcome": "accepted", "acceptedSuggestions": [{"id": UUID}]}
+NONE_OF_THIS_CARD = "A suggestion is none of this card"
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "pointer"),
+    ("change", "words", "rule", "element"),
     [
-        ({"card": SECRET}, 400, "#/feedback/0/card"),
-        ({"card": None}, 400, "#/feedback/0/card"),
-        ({"outcome": "acceptedSuggestion"}, 400, "#/feedback/0/outcome"),
-        ({"outcomeTimestamp": SECRET}, 400, "#/feedback/0/outcomeTimestamp"),
-        ({"outcomeTimestamp": "2026-11-20T10:00:00"}, 400, "#/feedback/0/outcomeTimestamp"),
-        ({"overrideReason": {"userComment": 3 * SECRET * 200}}, 400, "#/feedback/0/overrideReason/userComment"),
-        ({"overrideReason": {"reason": {"display": SECRET}}}, 400, "#/feedback/0/overrideReason/reason/code"),
-        ({"outcome": "accepted"}, 422, "#/feedback/0/acceptedSuggestions"),
-        ({"outcome": "accepted", "acceptedSuggestions": [{"id": UUID}]}, 422, "#/feedback/0/acceptedSuggestions"),
-        ({"acceptedSuggestions": [{"id": UUID}]}, 422, "#/feedback/0/acceptedSuggestions"),
+        ({"card": SECRET}, "is not written as CDS Hooks writes it", "string_pattern_mismatch", "card"),
+        ({"card": None}, "is no text", "string_type", "card"),
+        ({"outcome": "acceptedSuggestion"}, "is none of the words", "literal_error", "outcome"),
+        ({"outcomeTimestamp": SECRET}, NO_TYPE, "datetime_from_date_parsing", "outcomeTimestamp"),
+        ({"outcomeTimestamp": "2026-11-20T10:00:00"}, "its time zone", "timezone_aware", "outcomeTimestamp"),
+        (
+            {"overrideReason": {"userComment": 3 * SECRET * 200}},
+            "is too long",
+            "string_too_long",
+            "overrideReason/userComment",
+        ),
+        (
+            {"overrideReason": {"reason": {"display": SECRET}}},
+            "is missing",
+            "missing",
+            "overrideReason/reason/code",
+        ),
     ],
 )
-def test_feedback_that_says_nothing_or_two_things(ehr, chart, change, status, pointer):
-    problem = refused(ehr.feed_back("order-sign", {**chart.overridden(UUID), **change}), status)
-    assert pointer in {one["pointer"] for one in problem["errors"]}
+def test_feedback_that_is_not_as_cds_hooks_defines_it(ehr, chart, change, words, rule, element):
+    response = ehr.feed_back("order-sign", {**chart.overridden(UUID), **change})
+    refused(response, 400, words, rule, f"#/feedback/0/{element}")
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "element"),
+    [
+        ({"outcome": "accepted"}, "needs the suggestions that were accepted", "acceptedSuggestions"),
+        (ACCEPTED, NONE_OF_THIS_CARD, "acceptedSuggestions"),
+        (ACCEPTED, "has no reason to override it", "overrideReason"),
+        ({"acceptedSuggestions": [{"id": UUID}]}, "has no accepted suggestions", "acceptedSuggestions"),
+        ({"acceptedSuggestions": [{"id": UUID}]}, NONE_OF_THIS_CARD, "acceptedSuggestions"),
+    ],
+)
+def test_feedback_that_contradicts_itself(ehr, chart, change, words, element):
+    given = {**chart.overridden(UUID, overrideReason={"userComment": SECRET}), **change}
+    refused(ehr.feed_back("order-sign", given), 422, words, "contradiction", f"#/feedback/0/{element}")
+
+
+UNKNOWN = "1 of the cards are of no prediction in the record, or of one that was erased. Nothing was stored."
 
 
 def test_feedback_on_a_card_that_there_is_none_of(ehr, chart):
-    refused(ehr.feed_back("order-sign", chart.overridden(UUID)), 404)
-    refused(ehr.feed_back("order-sign"), 400, "too_short", "#/feedback")
-    refused(ehr.feed_back("order-sign", *[chart.overridden(UUID)] * 101), 400, "too_long", "#/feedback")
+    refused(ehr.feed_back("order-sign", chart.overridden(UUID)), 404, UNKNOWN)
+    refused(ehr.feed_back("order-sign"), 400, "is empty", "too_short", "#/feedback")
+    refused(ehr.feed_back("order-sign", *[chart.overridden(UUID)] * 101), 400, "is too long", "too_long", "#/feedback")
 
 
 def test_with_one_unknown_card_no_feedback_is_stored(served, chart):
     with served() as service:
         ehr = chart.Ehr(service)
         (card,) = ehr.cards("order-sign", [chart.order()])
-        refused(ehr.feed_back("order-sign", chart.overridden(card["uuid"]), chart.overridden(UUID)), 404)
+        refused(ehr.feed_back("order-sign", chart.overridden(card["uuid"]), chart.overridden(UUID)), 404, UNKNOWN)
         assert len(service.kept(card["uuid"])) == 1
 
 
@@ -214,6 +278,6 @@ def test_feedback_on_a_card_that_was_erased(socketed, chart, tmp_path):
         ehr = chart.Ehr(one.client)
         (card,) = ehr.cards("order-sign", [chart.order()])
         one.open_record.erase([card["uuid"]], "on request")
-        refused(ehr.feed_back("order-sign", chart.overridden(card["uuid"])), 404)
+        refused(ehr.feed_back("order-sign", chart.overridden(card["uuid"])), 404, UNKNOWN)
         with open_record(one.client.record) as reader:
             assert "feedback" not in [kept.entry.kind for kept in reader.entries_of(card["uuid"])]
