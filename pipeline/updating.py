@@ -43,6 +43,7 @@ from pipeline.external_validation import main_threshold
 from pipeline.files import whole_folder, write_json, write_text
 from pipeline.intake import Reading
 from pipeline.params import Params, load_params
+from pipeline.promotion_rule import promotion_rule
 from pipeline.run_contents import flat, run_params
 from pipeline.scoring import LoadedModel
 from pipeline.site_cases import SiteCases, one_model, site_cases
@@ -209,7 +210,7 @@ def registered(client: tracking.Client, made: Made, folder: Path, promote: Promo
             "conditions": [asdict(condition) for condition in decided.conditions],
             "rule": rule_of(made).as_json()
             if promote == "by-rule"
-            else {"promote": promote, "threshold": _threshold(made)},
+            else {"promote": promote, "threshold": rule_of(made).threshold},
             "judged": JUDGED,
             "figures": {"cases": len(made.asked.cases.y), "differences": differences},
             "challenger": {
@@ -276,19 +277,8 @@ def _log(made: Made, folder: Path) -> str:
 
 
 def rule_of(made: Made) -> Rule:
-    """The rule of params.yaml, at the risk at which one would act on this outcome."""
-    register = made.asked.params.register
-    least, most = register.calibration_slope
-    return Rule(
-        beyond_standard_errors=register.promote_beyond_standard_errors,
-        threshold=_threshold(made),
-        most_net_benefit_lost=register.most_net_benefit_lost,
-        calibration_slope=(least, most),
-    )
-
-
-def _threshold(made: Made) -> float:
-    return main_threshold(made.asked.model.predictor.bundle, made.asked.params)
+    params = made.asked.params
+    return promotion_rule(params.register, main_threshold(made.asked.model.predictor.bundle, params))
 
 
 def decision_on(made: Made, current: Any | None, promote: Promote) -> tuple[Decision, dict[str, Any]]:

@@ -40,6 +40,7 @@ from pipeline.cause_version import register_causes
 from pipeline.evidence import with_evidence
 from pipeline.files import read_cases, read_json, read_table, write_json, write_table
 from pipeline.params import Params
+from pipeline.promotion_rule import promotion_rule
 from pipeline.run_contents import run_files, run_metrics, run_params
 
 OUT_OF_FOLD = "both out of fold, on the same development cases and folds"
@@ -78,7 +79,8 @@ def run(params: Params) -> None:
 
 def register(client: tracking.Client, outcome: str, params: Params) -> None:
     """Register the chosen model of an outcome, unless it is, and let it challenge the champion."""
-    challenger, rule = chosen_model(outcome), promotion_rule(outcome, params)
+    challenger = chosen_model(outcome)
+    rule = promotion_rule(params.register, params.evaluate.main_threshold[outcome])
     known = tracking.registered_version(client, outcome, challenger.sha256)
     current = tracking.champion(client, outcome)
     if known and current and known.version == current.version:
@@ -100,16 +102,6 @@ def chosen_model(outcome: str) -> Challenger:
     learner = read_json(paths.choice(outcome))["chosen"]
     folder = paths.learner_folder(outcome, learner)
     return Challenger(outcome, learner, folder, bundle_sha256(folder), read_head(folder))
-
-
-def promotion_rule(outcome: str, params: Params) -> Rule:
-    least, most = params.register.calibration_slope
-    return Rule(
-        beyond_standard_errors=params.register.promote_beyond_standard_errors,
-        threshold=params.evaluate.main_threshold[outcome],
-        most_net_benefit_lost=params.register.most_net_benefit_lost,
-        calibration_slope=(least, most),
-    )
 
 
 # ---- the decision and its line in the ledger ---------------------------------------------------------
