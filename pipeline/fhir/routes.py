@@ -19,9 +19,9 @@ from pipeline.fhir.risk_assessment import named, provenance, pseudonymous, risk_
 from pipeline.prediction_record.reading import Kept
 from pipeline.service.answering import answered
 from pipeline.service.body import PLAIN, json_of, json_response
-from pipeline.service.openapi import BODY, LOOK
+from pipeline.service.openapi import BODY, HELD, LOOK, OPEN
 from pipeline.service.past import answer_in, entries_of
-from pipeline.service.problems import BAD_FHIR, ERASED, NOT_FOUND, UNFIT, ProblemError
+from pipeline.service.problems import BAD_FHIR, ERASED, NOT_FOUND, UNFIT, UNRECORDED, Kind, ProblemError
 
 Json = dict[str, Any]
 KINDS = (FHIR_MEDIA_TYPE, PLAIN)
@@ -91,7 +91,7 @@ def _add_past(app: FastAPI) -> None:
         "/fhir/Provenance",
         tags=["fhir"],
         summary="The Provenance of a RiskAssessment",
-        responses=_gives("A Bundle of it, or of nothing", 401, 429, 503),
+        responses=_gives("A Bundle of it, or of nothing", UNRECORDED, *HELD),
     )
     async def origins(request: Request, target: str = "") -> Response:
         prediction_id = target.removeprefix(f"{_base(request)}/").removeprefix("RiskAssessment/")
@@ -107,23 +107,19 @@ def _add_past(app: FastAPI) -> None:
 def _add_forms(app: FastAPI) -> None:
     by_id = {form_id(form): form for form in forms()}
 
-    @app.get("/fhir/metadata", tags=["fhir"], responses=_gives("CapabilityStatement", 429))
+    @app.get("/fhir/metadata", tags=["fhir"], responses=_gives("CapabilityStatement", *OPEN))
     async def metadata(request: Request) -> Response:
         return fhir_response(capability_statement(_base(request)))
 
-    @app.get(
-        "/fhir/OperationDefinition/screen",
-        tags=["fhir"],
-        responses=_gives("Of $screen", 401, 429),
-    )
+    @app.get("/fhir/OperationDefinition/screen", tags=["fhir"], responses=_gives("Of $screen", *HELD))
     async def operation() -> Response:
         return fhir_response(screen_operation())
 
-    @app.get("/fhir/Questionnaire", tags=["fhir"], responses=_gives("All forms", 401, 429))
+    @app.get("/fhir/Questionnaire", tags=["fhir"], responses=_gives("All forms", *HELD))
     async def every_form(request: Request) -> Response:
         return fhir_response(_bundle(request, "searchset", questionnaires()))
 
-    @app.get("/fhir/Questionnaire/{form}", tags=["fhir"], responses=_gives("A form", *LOOK))
+    @app.get("/fhir/Questionnaire/{form}", tags=["fhir"], responses=_gives("A form", NOT_FOUND, *HELD))
     async def one_form(form: str) -> Response:
         if form not in by_id:
             raise ProblemError(NOT_FOUND, f"The forms are {', '.join(by_id)}.")
@@ -173,10 +169,10 @@ def _base(request: Request) -> str:
     return f"{named}/fhir"
 
 
-def _gives(words: str, *statuses: int) -> dict[int | str, dict[str, Any]]:
+def _gives(words: str, *kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """What an operation answers; problems are OperationOutcomes."""
     content = {FHIR_MEDIA_TYPE: {"schema": RESOURCE}}
     problems: dict[int | str, dict[str, Any]] = {
-        status: {"description": "An OperationOutcome that says why", "content": content} for status in statuses
+        kind.status: {"description": "An OperationOutcome that says why", "content": content} for kind in kinds
     }
     return {200: {"description": words, "content": content}, **problems}

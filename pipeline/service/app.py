@@ -38,6 +38,7 @@ from pipeline.service.problems import (
     MISTAKES_LISTED,
     NOT_FOUND,
     OF_STATUS,
+    UNRECORDED,
     Mistake,
     ProblemError,
     invalid,
@@ -323,19 +324,19 @@ def _add_about(app: FastAPI) -> None:
         "/ready",
         tags=["service"],
         summary="It has models, leave to write and room on the disk",
-        responses=openapi.gives(anything, "It can answer", 503),
+        responses=openapi.gives(anything, "It can answer", UNRECORDED),
     )
     async def ready(request: Request) -> Response:
         state = request.app.state
         if not await asyncio.to_thread(_can_record, state.settings.record):
-            raise ProblemError(OF_STATUS[503], "The disk that holds the record is full, or may not be written.")
+            raise ProblemError(UNRECORDED, "The disk that holds the record is full, or may not be written.")
         return json_response({"status": "ready", "outcomes": [p.bundle.outcome for p in state.screener.predictors]})
 
     @app.get(
         "/models",
         tags=["service"],
         summary="What is served, with hash and provenance",
-        responses=openapi.gives(anything, "Served", 401),
+        responses=openapi.gives(anything, "Served", *openapi.HELD),
     )
     async def models(request: Request) -> Response:
         return json_response({"models": _models(request.app), "causes": _causes(request.app)})
@@ -344,7 +345,7 @@ def _add_about(app: FastAPI) -> None:
         "/dictionary",
         tags=["service"],
         summary="Every variable with label, unit, range and choices",
-        responses=openapi.gives(anything, "Variables"),
+        responses=openapi.gives(anything, "Variables", *openapi.OPEN),
     )
     async def dictionary() -> Response:
         return json_response(dictionary_content())
@@ -353,7 +354,7 @@ def _add_about(app: FastAPI) -> None:
         "/problems",
         tags=["service"],
         summary="The kinds of problem it may answer with",
-        responses=openapi.gives(anything, "Their kinds"),
+        responses=openapi.gives(anything, "Their kinds", *openapi.OPEN),
     )
     async def problems() -> Response:
         return json_response({"problems": known_problems()})

@@ -6,15 +6,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from features.causes import LIKELIHOODS
-from pipeline.service.problems import MEDIA_TYPE, OF_STATUS
+from pipeline.service.problems import (
+    BAD_JSON,
+    BUSY,
+    ERASED,
+    INVALID,
+    MEDIA_TYPE,
+    NO_ROOM,
+    NOT_FOUND,
+    SLOW,
+    TOO_LARGE,
+    TOO_MANY,
+    UNAUTHORISED,
+    UNRECORDED,
+    WRONG_TYPE,
+    Kind,
+)
 from pipeline.service.request_model import ANSWERED, ASKED_AT, case_model
 
 COMPONENTS = "#/components/schemas/"
 TEXT = {"type": "string"}
 MAYBE_TEXT = {"type": ["string", "null"]}
 RISK = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
-BODY = (400, 401, 408, 413, 415, 422, 429, 503, 507)
-LOOK = (401, 404, 410, 429)
+OPEN = (TOO_MANY, BUSY)
+HELD = (UNAUTHORISED, *OPEN)
+"""Problems that the guard may answer with, before anything is looked at: to everybody, and where a token is needed."""
+BODY = (BAD_JSON, SLOW, TOO_LARGE, WRONG_TYPE, INVALID, UNRECORDED, NO_ROOM, *HELD)
+LOOK = (NOT_FOUND, ERASED, UNRECORDED, *HELD)
 """Problems that may be answered where a body is sent, and where a past answer is looked up."""
 PREDICTION_ID = {"type": "string", "format": "uuid"}
 MISTAKE = {
@@ -173,12 +191,16 @@ def takes(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def gives(schema: dict[str, Any], words: str, *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Responses of an operation: its answer, and the problems it may answer with."""
+def gives(schema: dict[str, Any], words: str, *kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """Responses of an operation: its answer, and the problems it may answer with, those of one status together."""
     problem = {MEDIA_TYPE: {"schema": of("Problem")}}
     answer: dict[str, Any] = {"description": words, "content": {"application/json": {"schema": schema}}}
     problems: dict[int | str, dict[str, Any]] = {
-        status: {"description": OF_STATUS[status].title, "content": problem} for status in statuses
+        status: {
+            "description": "; or: ".join(kind.title for kind in kinds if kind.status == status),
+            "content": problem,
+        }
+        for status in sorted({kind.status for kind in kinds})
     }
     return {200: answer, **problems}
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pipeline.service import guard
 from pipeline.service.errors import ServiceError
 from pipeline.service.limits import CLIENTS_REMEMBERED, RateLimit
 from pipeline.service.settings import Door, own_names, read_token, refuse_open_door
@@ -99,6 +100,44 @@ def test_too_many_requests_are_told_when_to_ask_again(running):
         assert 1 <= int(responses[-1].headers["Retry-After"]) <= 3
         assert inside.client("GET", "/health").status_code == 200
         assert inside.client.recorded() == 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "most_at_once", "status"),
+    [({"token": TOKEN}, 256, 401), ({"burst": 1, "requests_per_second": 0.1}, 256, 429), ({}, 0, 503)],
+)
+def test_what_the_guard_refuses_stands_on_the_page_at_each_address(
+    running, answering, monkeypatch, limits, most_at_once, status
+):
+    operations = answering("GET", "/openapi.json").json()["paths"]
+    monkeypatch.setattr(guard, "MOST_AT_ONCE", most_at_once)
+    with running(**limits) as inside:
+        inside.client("GET", "/problems")
+        answered = {
+            (method, path): inside.client(method, path, json=CASE).status_code
+            for path, methods in operations.items()
+            for method in methods
+        }
+    unsaid = {
+        place for place, given in answered.items() if str(given) not in operations[place[1]][place[0]]["responses"]
+    }
+    assert unsaid == set()
+    assert list(answered.values()).count(status) > 12
+
+
+def test_without_its_record_nothing_past_is_told_as_the_page_says(running):
+    with running() as inside:
+        client = inside.client
+        prediction_id = client.screen(CASE).json()["prediction_id"]
+        operations = client("GET", "/openapi.json").json()["paths"]
+        client.record.rename(client.record.with_suffix(".away"))
+        past = [path for path in operations if "{prediction_id}" in path]
+        assert len(past) == 5
+        for path in past:
+            response = client("GET", path.replace("{prediction_id}", prediction_id))
+            assert (path, response.status_code) == (path, 503)
+            assert "503" in operations[path]["get"]["responses"]
+            assert str(client.record.parent) not in response.text
 
 
 def test_a_bucket_fills_again_at_its_rate():
