@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.fhir.coded import READ
+from pipeline.fhir.formats import FORMATS
 from pipeline.fhir.names import FHIR_VERSION, OWN, VERSION
 
 Json = dict[str, Any]
@@ -26,7 +27,7 @@ def capability_statement(base: str) -> Json:
         "software": {"name": "Backcast", "version": VERSION},
         "implementation": {"description": "Backcast, of this site", "url": base},
         "fhirVersion": FHIR_VERSION,
-        "format": ["application/fhir+json"],
+        "format": list(FORMATS),
         "rest": [
             {
                 "mode": "server",

@@ -15,9 +15,9 @@ FHIR_MEDIA_TYPE = "application/fhir+json"
 RULE = f"{OWN}:rule"
 ISSUES_LISTED = 500
 ISSUE_TYPE = {
-    400: "structure", 401: "login", 404: "not-found", 405: "not-supported", 408: "timeout", 410: "deleted",
-    413: "too-long", 415: "not-supported", 421: "not-found", 422: "processing", 429: "throttled", 500: "exception",
-    503: "transient", 507: "no-store",
+    400: "structure", 401: "login", 404: "not-found", 405: "not-supported", 406: "not-supported", 408: "timeout",
+    410: "deleted", 413: "too-long", 415: "not-supported", 421: "not-found", 422: "processing", 429: "throttled",
+    500: "exception", 503: "transient", 507: "no-store",
 }  # fmt: skip
 """FHIR's word for a kind of problem, by its status."""
 Json = dict[str, Any]

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import Response
 
 from pipeline.fhir.capability import capability_statement, screen_operation
 from pipeline.fhir.findings import Finding, refused
+from pipeline.fhir.formats import KINDS, refuse_other_formats
 from pipeline.fhir.names import form_id
 from pipeline.fhir.operation_outcome import FHIR_MEDIA_TYPE, operation_outcome
 from pipeline.fhir.questionnaires import forms, questionnaire, questionnaires
@@ -18,13 +19,12 @@ from pipeline.fhir.reading import case_of
 from pipeline.fhir.risk_assessment import named, provenance, pseudonymous, risk_assessment
 from pipeline.prediction_record.reading import Kept
 from pipeline.service.answering import answered
-from pipeline.service.body import PLAIN, json_of, json_response
+from pipeline.service.body import json_of, json_response
 from pipeline.service.openapi import BODY, HELD, LOOK, OPEN
 from pipeline.service.past import answer_in, entries_of
-from pipeline.service.problems import BAD_FHIR, ERASED, NOT_FOUND, UNFIT, UNRECORDED, Kind, ProblemError
+from pipeline.service.problems import BAD_FHIR, ERASED, NOT_FOUND, NOT_OFFERED, UNFIT, UNRECORDED, Kind, ProblemError
 
 Json = dict[str, Any]
-KINDS = (FHIR_MEDIA_TYPE, PLAIN)
 UNPARSED = ("specification", "not_a_resource", "nested")
 """Rules whose breach means that what was sent is no FHIR at all."""
 
@@ -35,15 +35,16 @@ def fhir_response(resource: Mapping[str, Any]) -> Response:
 
 def add_fhir(app: FastAPI) -> None:
     """The addresses below `/fhir/`; every problem there is an OperationOutcome."""
-    _add_screen(app)
-    _add_past(app)
-    _add_forms(app)
+    router = APIRouter(prefix="/fhir", tags=["fhir"], dependencies=[Depends(refuse_other_formats)])
+    _add_screen(router)
+    _add_past(router)
+    _add_forms(router)
+    app.include_router(router)
 
 
-def _add_screen(app: FastAPI) -> None:
-    @app.post(
-        "/fhir/$screen",
-        tags=["fhir"],
+def _add_screen(router: APIRouter) -> None:
+    @router.post(
+        "/$screen",
         summary="One planned operation in FHIR resources: RiskAssessment and Provenance, and what was not used",
         openapi_extra={"requestBody": {"required": True, "content": {FHIR_MEDIA_TYPE: {"schema": RESOURCE}}}},
         responses=_gives("A Bundle of the answer, as it was recorded", *BODY),
@@ -66,10 +67,9 @@ def _add_screen(app: FastAPI) -> None:
         return fhir_response(_bundle(request, "collection", resources))
 
 
-def _add_past(app: FastAPI) -> None:
-    @app.get(
-        "/fhir/RiskAssessment/{prediction_id}",
-        tags=["fhir"],
+def _add_past(router: APIRouter) -> None:
+    @router.get(
+        "/RiskAssessment/{prediction_id}",
         summary="A past answer as a RiskAssessment; the patient is named by the pseudonym of the record",
         responses=_gives("The RiskAssessment", *LOOK),
     )
@@ -78,18 +78,16 @@ def _add_past(app: FastAPI) -> None:
         content = kept[0].content or {}
         return fhir_response(risk_assessment(answer_in(kept), content["inputs"], pseudonymous(content["patient"])))
 
-    @app.get(
-        "/fhir/Provenance/{prediction_id}",
-        tags=["fhir"],
+    @router.get(
+        "/Provenance/{prediction_id}",
         summary="Which models made a past answer, and from what",
         responses=_gives("The Provenance", *LOOK),
     )
     async def origin(request: Request, prediction_id: str) -> Response:
         return fhir_response(provenance(answer_in(await _recorded(request, prediction_id))))
 
-    @app.get(
-        "/fhir/Provenance",
-        tags=["fhir"],
+    @router.get(
+        "/Provenance",
         summary="The Provenance of a RiskAssessment",
         responses=_gives("A Bundle of it, or of nothing", UNRECORDED, *HELD),
     )
@@ -104,22 +102,22 @@ def _add_past(app: FastAPI) -> None:
         return fhir_response(_bundle(request, "searchset", found))
 
 
-def _add_forms(app: FastAPI) -> None:
+def _add_forms(router: APIRouter) -> None:
     by_id = {form_id(form): form for form in forms()}
 
-    @app.get("/fhir/metadata", tags=["fhir"], responses=_gives("CapabilityStatement", *OPEN))
+    @router.get("/metadata", responses=_gives("CapabilityStatement", *OPEN))
     async def metadata(request: Request) -> Response:
         return fhir_response(capability_statement(_base(request)))
 
-    @app.get("/fhir/OperationDefinition/screen", tags=["fhir"], responses=_gives("Of $screen", *HELD))
+    @router.get("/OperationDefinition/screen", responses=_gives("Of $screen", *HELD))
     async def operation() -> Response:
         return fhir_response(screen_operation())
 
-    @app.get("/fhir/Questionnaire", tags=["fhir"], responses=_gives("All forms", *HELD))
+    @router.get("/Questionnaire", responses=_gives("All forms", *HELD))
     async def every_form(request: Request) -> Response:
         return fhir_response(_bundle(request, "searchset", questionnaires()))
 
-    @app.get("/fhir/Questionnaire/{form}", tags=["fhir"], responses=_gives("A form", NOT_FOUND, *HELD))
+    @router.get("/Questionnaire/{form}", responses=_gives("A form", NOT_FOUND, *HELD))
     async def one_form(form: str) -> Response:
         if form not in by_id:
             raise ProblemError(NOT_FOUND, f"The forms are {', '.join(by_id)}.")
@@ -173,6 +171,7 @@ def _gives(words: str, *kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """What an operation answers; problems are OperationOutcomes."""
     content = {FHIR_MEDIA_TYPE: {"schema": RESOURCE}}
     problems: dict[int | str, dict[str, Any]] = {
-        kind.status: {"description": "An OperationOutcome that says why", "content": content} for kind in kinds
+        kind.status: {"description": "An OperationOutcome that says why", "content": content}
+        for kind in (NOT_OFFERED, *kinds)
     }
     return {200: {"description": words, "content": content}, **problems}

@@ -35,6 +35,7 @@ UNAUTHORISED = Kind(401, "token", "A valid token is needed")
 FORBIDDEN = Kind(403, "client", "This client is not known here")
 NOT_FOUND = Kind(404, "not-found", "There is nothing here")
 WRONG_METHOD = Kind(405, "method", "This address does not take this method")
+NOT_OFFERED = Kind(406, "accept", "The answer is not offered in that format")
 SLOW = Kind(408, "slow", "The body did not arrive in time")
 ERASED = Kind(410, "erased", "The content of this prediction was erased")
 UNMET = Kind(412, "prefetch", "What an answer needs was not sent, and could not be fetched")
@@ -50,8 +51,8 @@ UNRECORDED = Kind(503, "unrecorded", "The prediction record cannot be used, so n
 UNVERIFIED = Kind(503, "keys", "The keys of the client cannot be had")
 NO_ROOM = Kind(507, "no-room", "The disk is full, so nothing may be answered")
 KINDS = (
-    BAD_JSON, BAD_FHIR, UNAUTHORISED, FORBIDDEN, NOT_FOUND, WRONG_METHOD, SLOW, ERASED, UNMET, TOO_LARGE, WRONG_TYPE,
-    WRONG_HOST, INVALID, UNFIT, TOO_MANY, FAULT, BUSY, UNVERIFIED, UNRECORDED, NO_ROOM,
+    BAD_JSON, BAD_FHIR, UNAUTHORISED, FORBIDDEN, NOT_FOUND, WRONG_METHOD, NOT_OFFERED, SLOW, ERASED, UNMET, TOO_LARGE,
+    WRONG_TYPE, WRONG_HOST, INVALID, UNFIT, TOO_MANY, FAULT, BUSY, UNVERIFIED, UNRECORDED, NO_ROOM,
 )  # fmt: skip
 OF_STATUS = {kind.status: kind for kind in KINDS if kind not in (BAD_FHIR, BUSY, UNFIT, UNVERIFIED)}
 """What a status means where nothing more is known."""

@@ -152,6 +152,61 @@ def test_a_token_is_asked_for_in_fhirs_own_words_except_of_the_metadata(running)
     assert (about.status_code, about.json()["fhirVersion"]) == (200, "4.0.1")
 
 
+XML = "application/fhir+xml"
+A_BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "named", "status"),
+    [
+        ("application/fhir+json", None, 200),
+        ("APPLICATION/FHIR+JSON; charset=utf-8", None, 200),
+        ("application/json", None, 200),
+        ("application/*", None, 200),
+        (A_BROWSER, None, 200),
+        ("", None, 200),
+        (f"{XML}, application/fhir+json;q=0.1", None, 200),
+        (XML, None, 406),
+        ("text/html, application/fhir+turtle", None, 406),
+        ("*/*, application/fhir+json;q=0.0", None, 406),
+        (XML, "json", 200),
+        (XML, "application/fhir+json", 200),
+        ("*/*", "xml", 406),
+        ("application/fhir+json", XML, 406),
+        ("*/*", "<script>", 406),
+    ],
+)
+def test_an_answer_is_in_the_format_that_was_asked_for_or_is_refused(answering, accept, named, status):
+    params = {"_format": named} if named else {}
+    response = answering("GET", "/fhir/metadata", headers={"Accept": accept}, params=params)
+    assert (response.status_code, response.headers["Content-Type"]) == (status, "application/fhir+json")
+    if status == 406:
+        (issue,) = response.json()["issue"]
+        assert issue["details"]["coding"][0]["code"] == "accept"
+        assert "Ask for application/fhir+json" in issue["details"]["text"]
+        assert not located(response.json())[1]
+        assert "script" not in response.text
+
+
+def test_no_address_of_fhir_answers_in_json_where_xml_was_asked_for(refusing, made):
+    paths = refusing("GET", "/openapi.json").json()["paths"]
+    below = [(method, path) for path in paths if path.startswith("/fhir/") for method in paths[path]]
+    assert ("post", "/fhir/$screen") in below
+    body, headers = json.dumps(made.bundle(*made.chart())), {**FHIR_JSON, "Accept": XML}
+    said = {place: refusing(*place, data=body, headers=headers).status_code for place in below}
+    assert said == dict.fromkeys(below, 406)
+    assert all("406" in paths[path][method]["responses"] for method, path in below)
+    assert refusing.recorded() == 0
+
+
+def test_each_format_that_the_capability_statement_names_is_answered(answering):
+    formats = answering("GET", "/fhir/metadata").json()["format"]
+    assert formats[0] == "application/fhir+json"
+    for name in formats:
+        assert answering("GET", "/fhir/metadata", params={"_format": name}).json()["format"] == formats
+        assert answering("GET", f"/fhir/metadata?_format={name}").status_code == 200, "a plus that is not escaped"
+
+
 def test_the_forms_are_served_alone_and_together(answering):
     every = resources(answering("GET", "/fhir/Questionnaire"))
     one = answering("GET", "/fhir/Questionnaire/pain-drawing").json()
