@@ -159,8 +159,7 @@ def connection_to_read(path: Path) -> Iterator[sqlite3.Connection]:
     RecordError
         If there is no record, or the file is none.
     """
-    if not path.is_file():
-        raise RecordError(f"{path} does not exist. Name a record; params.yaml: record.store says where it is kept.")
+    refuse_missing(path)
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
@@ -178,6 +177,11 @@ def connection_to_read(path: Path) -> Iterator[sqlite3.Connection]:
 def _text(raw: bytes) -> str:
     """Text as stored, even where somebody put bytes there that are none: their digest will be another."""
     return raw.decode("utf-8", "surrogateescape")
+
+
+def refuse_missing(path: Path) -> None:
+    if not path.is_file():
+        raise RecordError(f"{path} does not exist. Name a record; params.yaml: record.store says where it is kept.")
 
 
 @contextmanager

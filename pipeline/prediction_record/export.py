@@ -76,6 +76,7 @@ def export_pending(path: Path, *, log_inputs: bool = False) -> Exported:
 
 
 def _alone(path: Path) -> AbstractContextManager[None]:
+    database.refuse_missing(path)  # before a lock is left beside nothing
     return database.only_one(path.with_name(path.name + ".export.lock"), "exporting")
 
 

@@ -12,6 +12,8 @@ from pipeline.cli import cli
 from pipeline.prediction_record.errors import MonitorAlarm, RecordBrokenError, RecordError, RecordFullError
 from pipeline.prediction_record.store import Record
 
+FOLLOW_UP = "followup.csv"
+
 
 @pytest.fixture
 def run(monkeypatch):
@@ -102,9 +104,24 @@ def test_monitor_ends_with_a_status_of_its_own_on_an_alarm(run, path, clock, ans
     assert "67% had it where 25% were expected" in said
 
 
-@pytest.mark.parametrize("command", [["verify"], ["erase", "--case", "C1", "--store"], ["monitor", "--store"]])
-def test_no_command_on_the_past_makes_a_new_record(run, path, command):
-    said, status = run(*command, path)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["verify"],
+        ["erase", "--case", "C1", "--store"],
+        ["monitor", "--store"],
+        ["show", "nobody", "--store"],
+        ["export", "--store"],
+        ["outcomes", FOLLOW_UP, "--store"],
+        ["fhir", "show", "nobody", "--store"],
+    ],
+)
+def test_no_command_on_the_past_makes_a_new_record(run, path, command, tmp_path):
+    path.parent.mkdir(exist_ok=True)
+    file = tmp_path / FOLLOW_UP
+    file.write_text("case_id,odi_12m\nC1,48\n")
+    said, status = run(*(file if word == FOLLOW_UP else word for word in command), path)
     assert status == RecordError.exit_status
     assert "does not exist" in said
     assert not path.exists()
+    assert not list(path.parent.glob("*")), "nor a lock of one"
