@@ -132,7 +132,17 @@ def test_an_erased_case_has_no_prediction_any_more(record, attach, answered):
         ("case_id,odi_12m,reoperation_date\nC1,40,2031-01-01", ValuesError, "lies in the future"),
     ],
 )
-def test_a_file_that_is_not_fit_is_refused_with_every_reason(attach, text, error, words):
+def test_a_file_that_is_not_fit_is_refused(record, path, attach, answered, text, error, words):
+    record.append(answered(), {"odi": 50.0}, {"case_id": "C1"})
     with pytest.raises(error, match=words) as refused:
         attach(text)
     assert "C1" not in str(refused.value)
+    with open_record(path) as reader:
+        assert reader.verdict().entries == 1, "nothing was attached"
+
+
+def test_every_mistake_of_a_file_is_said_at_once(attach):
+    with pytest.raises(ValuesError) as refused:
+        attach("case_id,odi_12m,reoperation_date\nC1,140,2031-01-01\nC1,40,")
+    for words in ("odi_12m is outside 0 to 100", "case_id is not unique", "lies in the future"):
+        assert words in str(refused.value)

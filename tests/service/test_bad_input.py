@@ -76,35 +76,50 @@ def test_a_name_that_is_no_name_is_counted_and_never_sent_back(refusing):
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    ("body", "words"),
     [
-        (b"", 400),
-        (b"{", 400),
-        (b'{"odi": NaN}', 400),
-        (b'{"odi": -Infinity}', 400),
-        (b'{"odi": 1, "odi": 2}', 400),
-        (b'{"odi": ' + b"1" * 5000 + b"}", 400),
-        (b"[" * 100_000, 400),
-        (b'{"a":' * 100_000, 400),
-        (b'{"odi": "\xff\xfe"}', 400),
-        (b"null", 422),
-        (b"[]", 422),
-        (b"{}", 422),
-        (b'"odi"', 422),
-        (b'{"odi": 1e999}', 422),
-        (b'{"case_id": "C1"}', 422),
+        (b"", "is no JSON: see line 1, column 1"),
+        (b"{", "is no JSON: see line 1, column 2"),
+        (b'{"odi": NaN}', "NaN and Infinity are no JSON"),
+        (b'{"odi": -Infinity}', "NaN and Infinity are no JSON"),
+        (b'{"odi": 1, "odi": 2}', "A name stands twice"),
+        (b'{"odi": ' + b"1" * 5000 + b"}", "a number with too many digits"),
+        (b"[" * 100_000, "is nested too deeply"),
+        (b'{"a":' * 100_000, "is nested too deeply"),
+        (b'{"odi": "\xff\xfe"}', "is not UTF-8"),
     ],
 )
-def test_what_is_no_record_is_refused(refusing, body, status):
+def test_what_is_no_json_is_refused_with_what_is_wrong_with_it(refusing, body, words):
     response = refusing.send(body)
-    assert response.status_code == status
-    assert response.headers["Content-Type"] == "application/problem+json"
+    assert (response.status_code, response.json()["type"]) == (400, "/problems#json")
+    assert words in response.json()["detail"]
+    assert refusing.recorded() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "pointer"),
+    [
+        (b"null", "not_an_object", "#"),
+        (b"[]", "not_an_object", "#"),
+        (b'"odi"', "not_an_object", "#"),
+        (b"{}", "nothing_recorded", "#"),
+        (b'{"case_id": "C1"}', "nothing_recorded", "#"),
+        (b'{"odi": 1e999}', "not_finite", "#/odi"),
+    ],
+)
+def test_what_is_no_record_is_refused_by_the_rule_it_breaks(refusing, body, rule, pointer):
+    response = refusing.send(body)
+    assert (response.status_code, response.json()["type"]) == (422, "/problems#record")
+    assert [(error["rule"], error["pointer"]) for error in response.json()["errors"]] == [(rule, pointer)]
     assert refusing.recorded() == 0
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
 def test_another_content_type_is_refused(refusing, kind):
-    assert refusing.send(b'{"odi": 48}', kind).status_code == 415
+    response = refusing.send(b'{"odi": 48}', kind)
+    assert response.status_code == 415
+    assert "with the header Content-Type: application/json" in response.json()["detail"]
+    assert refusing.recorded() == 0
 
 
 @pytest.mark.parametrize(
@@ -130,7 +145,9 @@ def test_a_body_that_does_not_arrive_is_given_up(running):
 
     with running(body_seconds=0.2) as inside:
         response = inside.client("POST", "/screen", data=slowly(), headers={"Content-Type": "application/json"})
-        assert response.status_code == 408
+        assert (response.status_code, response.json()["type"]) == (408, "/problems#slow")
+        assert "within 0.2 seconds" in response.json()["detail"]
+        assert inside.client.recorded() == 0
 
 
 def test_thousands_of_unknown_names_cost_no_more_than_a_moment(refusing):
@@ -148,8 +165,12 @@ def test_a_batch_is_refused_as_a_whole_with_the_place_of_each_mistake(running):
     with running(batch_cases=3) as inside:
         response = inside.client("POST", "/screen/batch", json=[CASE, {"odi": 101}, {"odi": True}])
         assert [error["pointer"] for error in response.json()["errors"]] == ["#/1/odi", "#/2/odi"]
-        for body in ([], [CASE] * 4, CASE, "odi", [1]):
-            assert inside.client("POST", "/screen/batch", json=body).status_code == 422
+        for body in ([], [CASE] * 4, CASE, "odi"):
+            response = inside.client("POST", "/screen/batch", json=body)
+            assert response.status_code == 422
+            assert response.json()["detail"] == "A list of 1 to 3 cases is expected."
+        response = inside.client("POST", "/screen/batch", json=[CASE, 1])
+        assert [(error["pointer"], error["rule"]) for error in response.json()["errors"]] == [("#/1", "not_an_object")]
         assert inside.client.recorded() == 0
 
 

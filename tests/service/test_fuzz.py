@@ -21,7 +21,7 @@ ENOUGH = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-PATHS = st.sampled_from(["/screen", "/screen/batch", "/outcomes"])
+PATHS = st.sampled_from(["/screen", "/screen/batch", "/workup", "/workup/batch", "/outcomes"])
 
 
 @ENOUGH

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from features.dictionary import load_dictionary
+from models.body_figure import body_figure
+from models.screening import picture_of
 from pipeline.prediction_record.reading import open_record
 from pipeline.service.running import listening_at
 
@@ -74,10 +76,15 @@ def _told(answer):
 
 
 def test_the_figure_of_a_prediction_is_drawn_from_the_record(answering):
-    answer = answering.screen(CASE).json()
-    drawing = answering("GET", f"/predictions/{answer['prediction_id']}/figure.svg")
-    assert drawing.headers["Content-Type"].startswith("image/svg+xml")
-    assert ElementTree.fromstring(drawing.text).tag.endswith("svg")
+    drawn = []
+    for case in (CASE, {**CASE, "pain_lateral_leg_left": 0, "pain_lateral_leg_right": 8}):
+        answer = answering.screen(case).json()
+        drawing = answering("GET", f"/predictions/{answer['prediction_id']}/figure.svg")
+        assert drawing.headers["Content-Type"].startswith("image/svg+xml")
+        assert ElementTree.fromstring(drawing.text).tag.endswith("svg")
+        assert drawing.text == body_figure(picture_of(answer["picture"]), "Pain expected and reported")
+        drawn.append(drawing.text)
+    assert drawn[0] != drawn[1]
 
 
 @pytest.mark.parametrize("named", ["0b1c2d3e-4f50-4111-8222-333344445555", "<script>", "..%2f..%2fetc"])
@@ -91,7 +98,9 @@ def test_an_erased_prediction_is_gone(running):
     with running() as inside:
         answer = inside.client.screen({**CASE, "case_id": "C1"}).json()
         inside.open_record.erase([answer["prediction_id"]], "on request")
-        assert inside.client("GET", f"/predictions/{answer['prediction_id']}").status_code == 410
+        for part in ("", "/case", "/figure.svg"):
+            response = inside.client("GET", f"/predictions/{answer['prediction_id']}{part}")
+            assert (response.status_code, response.json()["type"]) == (410, "/problems#erased")
 
 
 def test_what_is_served_says_where_it_comes_from(answering, bundles):
