@@ -51,7 +51,7 @@ class CauseFinding(NamedTuple):
     name: str
     investigation: str
     label: str
-    """In words where it is present; `{value}` stands for the number behind it."""
+    """In words where it is present; `{value}` stands for the number behind it, `{percent}` for the same in percent."""
     negative: str
     """In words where it was sought and is absent."""
     sought: str

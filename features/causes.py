@@ -40,6 +40,7 @@ from features.followup import FollowUp
 from features.layout import Floats
 from features.mimics import BACKGROUND, BLOCK, mimic_stack
 from features.red_flags import MONTHS_SINCE, names_of_flags, raised_flags_after
+from features.words import percent
 
 Bools = NDArray[np.bool_]
 
@@ -307,7 +308,8 @@ def finding_words(judged: CauseEvidence, case: int, finding: str) -> str:
     fact, state = cause_findings()[place], judged.states[case, place]
     if np.isnan(state):
         return fact.sought
-    words = (fact.label if state else fact.negative).format(value=judged.numbers[case, place])
+    number = judged.numbers[case, place]
+    words = (fact.label if state else fact.negative).format(value=number, percent=percent(number))
     at = judged.where.get(finding)
     return words + (f" ({_place_words(at[case])})" if state and at is not None else "")
 

@@ -23,6 +23,7 @@ import pandas as pd
 from features.errors import KnowledgeError
 from features.knowledge_checks import STATUSES
 from features.predictors import Predictor, n_parameters
+from features.words import percent
 from models.carrying import Capacity, Verdict
 from models.estimates import Estimate
 
@@ -173,7 +174,8 @@ def _design(facts: Facts) -> Answer:
 
 def _representative(facts: Facts) -> Answer:
     excluded = 1 - facts.included / facts.records
-    text = f"The criteria exclude {facts.records - facts.included:,} of {facts.records:,} records ({excluded:.1%})."
+    left_out = f"{facts.records - facts.included:,} of {facts.records:,} records ({percent(excluded, 1)})"
+    text = f"The criteria exclude {left_out}."
     if excluded > MUCH_LOSS:
         return Answer(PROBABLY_NO, text)
     return Answer(AUTHOR_NEEDED, f"{text} Whether the records are those of all who were listed.")
@@ -222,7 +224,7 @@ def _available(facts: Facts) -> Answer:
     )
     if blank.empty or blank.max() == 0:
         return Answer(YES, f"{text}.")
-    text = f"{text}, most often {blank.idxmax()} ({blank.max():.0%})."
+    text = f"{text}, most often {blank.idxmax()} ({percent(blank.max())})."
     return Answer(PROBABLY_YES if blank.max() > MUCH_LOSS else YES, text)
 
 
@@ -237,7 +239,7 @@ def _assessed_alike(facts: Facts) -> Answer:
     low, high = facts.unknown_by_centre
     text = (
         f"{'One rule for all diagnoses' if facts.rules == 1 else 'The rule differs by diagnosis'}. The outcome is "
-        f"unknown in {low:.0%} to {high:.0%} of cases, by centre."
+        f"unknown in {percent(low)} to {percent(high)} of cases, by centre."
     )
     if high - low > UNEVEN_RECORDING:
         return Answer(PROBABLY_NO, text)
@@ -265,7 +267,7 @@ def _interval_right(facts: Facts) -> Answer:
     if facts.answered_on_time is None:
         return Answer(YES if "event" in facts.kinds else PROBABLY_YES, f"{text}.")
     answer = PROBABLY_YES if facts.answered_on_time < ON_TIME else YES
-    return Answer(answer, f"{text}; {facts.answered_on_time:.0%} of answers came within a quarter of it.")
+    return Answer(answer, f"{text}; {percent(facts.answered_on_time)} of answers came within a quarter of it.")
 
 
 def _enough_to_develop(facts: Facts) -> Answer:
@@ -340,7 +342,7 @@ def _enough_to_judge(facts: Facts) -> Answer:
 
 
 def _missing_in_evaluation(facts: Facts) -> Answer:
-    by_set = ", ".join(f"{held.unknown_share:.0%} ({name})" for name, held in facts.test_sets.items())
+    by_set = ", ".join(f"{percent(held.unknown_share)} ({name})" for name, held in facts.test_sets.items())
     answer, lost = _loss(facts)
     return Answer(answer, f"Unknown in the test sets: {by_set}. {lost}")
 
@@ -412,7 +414,7 @@ ANSWER: dict[str, Callable[[Facts], Answer]] = {
 
 def _loss(facts: Facts) -> Answer:
     """What the cases without a known outcome do to the figures."""
-    text = f"The outcome is unknown in {facts.unknown_share:.0%} of included cases"
+    text = f"The outcome is unknown in {percent(facts.unknown_share)} of included cases"
     if facts.unknown_share < LITTLE_LOSS:
         return Answer(YES, f"{text}.")
     if facts.is_weighted_for_censoring:
@@ -438,7 +440,7 @@ def _of_shuffled(estimate: Estimate) -> str:
 
 
 def _mean(shares: pd.Series) -> str:
-    return f"{0.0 if shares.empty else shares.mean():.1%}"
+    return percent(0.0 if shares.empty else shares.mean(), 1)
 
 
 def _points(share: float) -> str:

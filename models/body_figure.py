@@ -25,13 +25,13 @@ import pandas as pd
 from features.axes import REGIONS, SIDES, UPPER_REGIONS
 from features.errors import KnowledgeError
 from features.knowledge_tables import refuse_duplicates
+from features.words import percent
 from models.body_picture import (
     EXPECTED_STEPS,
     BodyPicture,
     DrawnLesion,
     expected_step,
     figure_description,
-    percent,
     place_label,
     reported_step,
 )

@@ -11,6 +11,7 @@ from features.anatomy import AXIAL_ZONES, MIDLINE_ZONES, ROOT_ZONES, Site
 from features.axes import LABELS, LEVELS, REGIONS, SIDES, UPPER_REGIONS
 from features.errors import ValuesError
 from features.findings import Floats
+from features.words import percent
 
 REPORTED_STEPS = (3.0, 6.0, 8.0, 10.0)
 """Upper ends of the steps of reported pain, points of 10; 0 is blank."""
@@ -203,12 +204,3 @@ def _plan_sentence(picture: BodyPicture) -> str:
     if not parts:
         return "It is not recorded which level was operated on." if picture.is_done else "No level planned."
     return f"{'Operated on' if picture.is_done else 'Planned'}: {'; '.join(parts)}."
-
-
-def percent(share: float) -> str:
-    """A share in words.
-
-    >>> percent(0.625)
-    '62 %'
-    """
-    return f"{100 * share:.0f} %"

@@ -117,7 +117,7 @@ def smooth_calibration_curve(
     Lowess without robustness iterations, two thirds of the cases in each local fit, as
     `rms::val.prob` draws it; with weights, local fits are weighted, as `loess` does. The rows are where local fits
     were made, at most some hundred; between them the curve is a straight line. It is not cut to 0 to 1. With a seed,
-    columns `lower` and `upper` hold a pointwise 95% band from a bootstrap of cases. No rows where it is not
+    columns `lower` and `upper` hold a pointwise 95 % band from a bootstrap of cases. No rows where it is not
     estimable; the reason is that of `calibration_errors`.
 
     Examples

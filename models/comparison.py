@@ -1,4 +1,4 @@
-"""Two sets of risks on the same cases: by how much the one is better, with 95% intervals.
+"""Two sets of risks on the same cases: by how much the one is better, with 95 % intervals.
 
 Every difference is a less b. Of `auroc`, `net_benefit` and `interventions_avoided` a is better above 0;
 of `brier_score` and `log_loss`, which are losses, below 0. Both risks belong to the same cases, so the

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from features.words import exact_percent
 from models.drawing import INK, REFERENCE
 
 SERIES_STYLES = (
@@ -62,7 +63,7 @@ def dots(
     axes.set_yticks(range(len(labels)), labels)
     axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=f"{measured}, {interval}" if "lower" in rows else measured)
     if percent:
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %".replace("-", "−"))
+        axes.xaxis.set_major_formatter(exact_percent)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
@@ -119,7 +120,7 @@ def change_arrows(rows: pd.DataFrame, title: str, measured: str) -> Figure:
     axes.plot(rows["before"], places, "|", color=INK, markersize=15, markeredgewidth=2, label="now", linestyle="")
     axes.set_yticks(places, rows["label"])
     axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xlabel=measured)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.xaxis.set_major_formatter(exact_percent)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)

@@ -34,7 +34,7 @@ ROUNDING = 1e-9
 
 
 class Estimate(NamedTuple):
-    """A number with its 95% interval, or the reason why there is none.
+    """A number with its 95 % interval, or the reason why there is none.
 
     Not estimable: `estimate`, `lower` and `upper` are None. A number without an interval (say the net
     benefit where nobody is treated): `lower` and `upper` are None. Both carry a `reason`.

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from features.words import exact_percent
 from models.drawing import INK, LOWERS, RAISES, REFERENCE
 from models.encoding import Floats
 from models.heat_figure import ONE_WAY
@@ -79,7 +80,7 @@ def two_learners(risks: pd.DataFrame, title: str) -> Figure:
                   label=f"{second} {APART * 100:.0f} points {'higher' if sign > 0 else 'lower'}")  # fmt: skip
     axes.set(xlim=(0, most), ylim=(0, most), xlabel=f"risk by {first}", ylabel=f"risk by {second}", aspect="equal")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axis.set_major_formatter(exact_percent)
     bar = figure.colorbar(held, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label("cases")
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

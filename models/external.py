@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.words import percent
 from models.bundle import Bundle
 from models.distributions import drift
 from models.encoding import Columns, Floats, as_numbers, as_words, is_missing
@@ -169,13 +170,13 @@ def _typical(values: Any, form: str) -> str:
         if len(words) < FEWEST_TOLD:
             return ""
         counts = words.value_counts()
-        return f"{counts.index[0]} {_percent(counts.iloc[0] / len(words))}"
+        return f"{counts.index[0]} {percent(counts.iloc[0] / len(words))}"
     numbers = as_numbers(values)
     numbers = numbers[~np.isnan(numbers)]
     if len(numbers) < FEWEST_TOLD:
         return ""
     if set(np.unique(numbers)) <= {0.0, 1.0}:
-        return _percent(float(numbers.mean()))
+        return percent(float(numbers.mean()))
     return f"{np.median(numbers):.3g}"
 
 
@@ -186,20 +187,16 @@ def _typical_before(kept: Mapping[str, Any] | None) -> str:
     shares = np.array(kept["shares"])
     if "levels" in kept:
         first = int(np.argmax(shares[: len(kept["levels"])])) if kept["levels"] else 0
-        return f"{kept['levels'][first]} {_percent(shares[first])}" if kept["levels"] else ""
+        return f"{kept['levels'][first]} {percent(shares[first])}" if kept["levels"] else ""
     cuts = kept["cuts"]
     if cuts == [0.0]:
-        return _percent(shares[1])
+        return percent(shares[1])
     place = int(np.searchsorted(np.cumsum(shares), 0.5))
     if not cuts:
         return ""
     if place == 0:
         return f"at most {cuts[0]:.3g}"
     return f"over {cuts[-1]:.3g}" if place == len(cuts) else f"{cuts[place - 1]:.3g} to {cuts[place]:.3g}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def risk_drift(bundle: Bundle, risk: Floats) -> float | None:

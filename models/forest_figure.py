@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
+from features.words import percent
 from models.drawing import INK, LOWERS, RAISES
 
 GREY, PALE = "#6E6E6E", "#F2F2F2"
@@ -143,7 +144,7 @@ def _mean_rows(axes: Any, below: int, mean: Mapping[str, Any]) -> None:
     _line(axes, next_at, mean["prediction_lower"], mean["prediction_upper"], RAISES, 4.5)
     _number(axes, at, _written(mean["estimate"], mean["lower"], mean["upper"]), fontweight="bold")
     _number(axes, next_at, f"{_figure(mean['prediction_lower'])} to {_figure(mean['prediction_upper'])}", color=RAISES)
-    spread = f"τ {mean['tau']:.2f}   I² {100 * mean['i_squared']:.0f} %"
+    spread = f"τ {mean['tau']:.2f}   I² {percent(mean['i_squared'])}"
     _number(axes, next_at + 0.75, spread, color=GREY)
 
 

@@ -30,6 +30,7 @@ from xgboost import XGBClassifier
 from features.dictionary import load_dictionary
 from features.errors import LeakError
 from features.predictors import Predictor
+from features.words import percent
 from models.discrimination import auroc
 from models.encoding import Floats
 from models.estimates import Estimate
@@ -187,15 +188,15 @@ def _findings(shadow: Shadow, X: pd.DataFrame, y: Floats, most: float) -> list[s
     if shadow.auroc.estimate is not None and shadow.auroc.estimate > most:
         suspects = shadow.gains.head(SUSPECTS_NAMED)
         alone = single_aurocs(X[list(suspects.index)], y)
-        named = [f"{name} ({share:.0%} of the gain, alone {alone[name]:.2f})" for name, share in suspects.items()]
+        named = [f"{name} ({percent(share)} of the gain, alone {alone[name]:.2f})" for name, share in suspects.items()]
         found.append(
             f"the preoperative columns of the record predict it with an AUROC of {shadow.auroc.estimate:.2f} out of "
             f"fold (the most telling columns are {', '.join(named)})"
         )
     over = shadow.alone[shadow.alone > most].head(SUSPECTS_NAMED)
     if len(over):
-        recorded = X[list(over.index)].notna().mean()
-        named = [f"{name} (at least {limit:.2f}, recorded in {recorded[name]:.0%})" for name, limit in over.items()]
+        recorded = X[list(over.index)].notna().mean().map(percent)
+        named = [f"{name} (at least {limit:.2f}, recorded in {recorded[name]})" for name, limit in over.items()]
         found.append(f"single columns separate it, among the cases in which they are recorded: {', '.join(named)}")
     return found
 

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from features.words import exact_percent
 from models.drawing import INK, LOWERS, RAISES
 
 ONE_WAY = LinearSegmentedColormap.from_list("backcast", ["#FFFFFF", "#56B4E9", "#0072B2", "#003A5C"])
@@ -61,7 +62,7 @@ def heat(
     bar.set_label(scale)
     bar.outline.set_visible(False)
     if percent:
-        bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        bar.ax.yaxis.set_major_formatter(exact_percent)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 

@@ -1,6 +1,6 @@
 """How well risks agreed with what happened: pure functions, arrays in, numbers out.
 
-Every metric is an `Estimate` with a 95% interval. What cannot be estimated (one class only, one risk
+Every metric is an `Estimate` with a 95 % interval. What cannot be estimated (one class only, one risk
 for all, a missing risk, too few events) is no number and no crash: its `reason` says why. Arrays of
 unequal length, or a threshold outside 0 to 1, are mistakes of the caller and raise `ValueError`.
 

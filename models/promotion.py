@@ -16,7 +16,7 @@ class Rule:
     """What a challenger must show against the champion, on the development cases.
 
     It beats the champion's log loss by more than `beyond_standard_errors` of the paired difference; at
-    `threshold` it loses no more than `most_net_benefit_lost` of net benefit, by the estimate; and the 95%
+    `threshold` it loses no more than `most_net_benefit_lost` of net benefit, by the estimate; and the 95 %
     interval of its pooled internal-external calibration slope lies within `calibration_slope`.
     """
 

@@ -57,7 +57,7 @@ class ValidationSize(NamedTuple):
 
 
 class ValidationPrecision(NamedTuple):
-    """Expected widths of 95% intervals, upper limit less lower; None where it was not asked.
+    """Expected widths of 95 % intervals, upper limit less lower; None where it was not asked.
 
     Half of it is the "to within" of a sentence, but for the ratio of observed to expected, whose interval is
     symmetric on the log scale.
@@ -167,7 +167,7 @@ def riley_validation_size(
     auroc_width: float = 0.1,
     net_benefit_width: float = 0.2,
 ) -> ValidationSize:
-    """Cases needed for 95% intervals of the given widths in an external validation.
+    """Cases needed for 95 % intervals of the given widths in an external validation.
 
     Taken for a well calibrated model of the given C statistic. The net benefit is standardised (divided
     by the prevalence) and asked for only where a threshold is given.

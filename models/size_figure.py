@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from features.words import percent
 from models.drawing import INK, LEARNER_STYLES
 from models.sample_size import r2_from_c_statistic, riley_development_size
 
@@ -25,7 +26,7 @@ def cases_needed(n_cases: int, c_statistic: float, title: str) -> Figure:
     for share, (colour, dashes) in zip(SHARES, styles, strict=True):
         r2 = r2_from_c_statistic(c_statistic, share)
         needed = [riley_development_size(int(count), share, r2).n_cases for count in parameters]
-        label = f"{100 * share:.0f} % have the outcome"
+        label = f"{percent(share)} have the outcome"
         axes.plot(parameters, needed, color=colour, linestyle=dashes, linewidth=2, label=label)
     axes.axhline(n_cases, color=INK, linewidth=1.1, label=f"{n_cases:,} cases with a known outcome")
     axes.set(xlabel="candidate parameters of the model", ylabel="development cases needed")

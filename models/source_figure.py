@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from features.words import exact_percent, percent
 from models.drawing import INK
 
 KIND_COLOURS = {"lesion": "#009E73", "mimic": "#CC79A7", "unknown": "#999999"}
@@ -30,7 +31,7 @@ def support_bars(ranked: Sequence[Mapping[str, Any]], title: str, before: Mappin
         places, [one["support"] for one in ranked], color=[KIND_COLOURS[one["kind"]] for one in ranked], height=0.62
     )
     for place, one in enumerate(ranked):
-        axes.text(one["support"] + 0.012, place, f"{100 * one['support']:.0f} %", va="center", fontsize=8.5)
+        axes.text(one["support"] + 0.012, place, percent(one["support"]), va="center", fontsize=8.5)
     handles: list[Any] = [
         Patch(color=colour, label=KIND_NAMES[kind])
         for kind, colour in KIND_COLOURS.items()
@@ -44,7 +45,8 @@ def support_bars(ranked: Sequence[Mapping[str, Any]], title: str, before: Mappin
         axes.text(0.02, 0, NO_SUPPORT, va="center")
     axes.set_yticks(places, labels)
     axes.set(xlim=(0, 1.08), ylim=(max(len(ranked), 1) - 0.5, -0.5), xlabel="support, share of the evidence")
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    axes.xaxis.set_major_formatter(exact_percent)
     axes.tick_params(axis="y", length=0)
     figure.legend(
         handles=handles, loc="outside upper left", ncols=4, frameon=False, fontsize=8.5, title=title, title_fontsize=11,

@@ -18,6 +18,7 @@ from features.mimics import MimicEvidence
 from features.next_test import ranked_actions
 from features.plan import ONE_SIDED
 from features.support import CANDIDATE_LABELS
+from features.words import percent
 
 CLOSE = 0.5
 """A lesion elsewhere that has at least this part of the best one's support is hard to tell from it."""
@@ -74,17 +75,6 @@ def _unread_levels(sources: Sources, place: int) -> str:
         if not is_read
     ]
     return f" (not read: {', '.join(unread)})" if unread else ""
-
-
-def percent(share: float) -> str:
-    """A share for people: whole per cent, without claiming certainty either way.
-
-    >>> percent(0.414), percent(0.9951), percent(0.005), percent(0.0), percent(1.0)
-    ('41%', 'over 99%', 'under 1%', '0%', '100%')
-    """
-    if 0 < share < 0.01:
-        return "under 1%"
-    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
 def counted(number: int, thing: str) -> str:
@@ -188,7 +178,8 @@ def _left_behind(sources: Sources, place: int) -> str:
         line = f" {risk}: {name}, {side}, is caught where the plan does not reach"
         line += f", and explains {percent(share)} of the pain."
     if plan.side_conflict[place] == 1:
-        line += f" Wrong-side risk: at least {ONE_SIDED:.0%} of the leg pain is on the side that is not to be opened."
+        most = percent(ONE_SIDED)
+        line += f" Wrong-side risk: at least {most} of the leg pain is on the side that is not to be opened."
     return line
 
 

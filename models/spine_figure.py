@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from features.axes import LABELS, LEVELS, SIDES
-from models.body_picture import BodyPicture, DrawnLesion, expected_step, percent
+from features.words import percent
+from models.body_picture import BodyPicture, DrawnLesion, expected_step
 from models.svg import BOUNDARY, INK, PAPER, SHARE_FILLS, TEXT, group, tag, text, tooltip
 
 BONE = "#f3f1ec"

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from features.dictionary import Variable
+from features.words import exact_percent
 from models.drawing import INK, LOWERS, RAISES
 
 BINS = 24
@@ -50,7 +51,7 @@ def share_spreads(
         axes.set(xlabel=measured, ylabel="cases", xlim=(0, 1))
         if heights.max() > MANY:
             axes.set(ylabel="cases, logarithmic", yscale="symlog", ylim=(0, 2 * float(heights.max())))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axes.xaxis.set_major_formatter(exact_percent)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.set_title(name, loc="left", fontsize=9.5)
         if line is not None:

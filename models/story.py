@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from features.red_flags import red_flag_advice
+from features.words import percent
 from models.predictor import Explained, RiskPredictor
 
 PIECES = 6
@@ -28,10 +29,11 @@ def red_flag_line(flags: str) -> str:
 def risk_lines(predictor: RiskPredictor, explained: Explained, case_id: str) -> list[str]:
     """The risk with its interval against the base rate, and what moved it."""
     risks, bundle = explained.risks.loc[case_id], predictor.bundle
+    risk, lower, upper = (percent(risks[name]) for name in ("risk", "risk_lower", "risk_upper"))
     return [
         f"Risk of {bundle.outcome} ({bundle.outcome_label}) within {bundle.horizon_months} months: "
-        f"{risks['risk']:.0%} (95 % interval of the model {risks['risk_lower']:.0%} to {risks['risk_upper']:.0%}), "
-        f"where {bundle.development['prevalence']:.0%} of the development cases had it.",
+        f"{risk} (95 % interval of the model {lower} to {upper}), "
+        f"where {percent(bundle.development['prevalence'])} of the development cases had it.",
         *_moved_by(predictor, explained, case_id),
     ]
 

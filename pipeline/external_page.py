@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from features.words import number
 from models.external import HARDLY, PRECISE, ROUGH
 from models.metrics import net_benefit_name
 from models.subgroups import FEWEST
 from models.updating import INTERCEPT, INTERCEPT_AND_SLOPE, ORIGINAL
 from pipeline.reporting.page import rendered
 from pipeline.reporting.performance_tables import Cell, metric_cell
-from pipeline.reporting.words import number, with_interval
+from pipeline.reporting.words import with_interval
 
 Figures = Mapping[str, Any]
 

@@ -23,6 +23,7 @@ from features.dictionary import load_dictionary
 from features.errors import ParamsError
 from features.knowledge_tables import use_study
 from features.outcomes import OutcomeParams, outcome_names
+from features.words import exact_percent
 from pipeline import paths
 from pipeline.study import DEFAULT_STUDY, PARAMS_OF_STUDY, Study, read_study
 from pipeline.typed_yaml import made, read_yaml
@@ -221,7 +222,7 @@ class EvaluateParams:
         problems = _out_of_range("evaluate", self, {"seed": (0, math.inf)})
         if not self.thresholds or not all(0 < threshold < 1 for threshold in self.thresholds):
             problems.append("evaluate.thresholds must all lie in (0, 1)")
-        printed = [f"{100 * threshold:g} %" for threshold in self.thresholds]  # as the figures at each are named
+        printed = [exact_percent(threshold) for threshold in self.thresholds]  # as the figures at each are named
         problems += [
             f"evaluate.thresholds names {name} twice, as it is printed"
             for name in dict.fromkeys(printed)

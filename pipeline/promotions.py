@@ -68,7 +68,7 @@ def comparison_with_store(path: Path, lines: list[dict[str, Any]]) -> str:
 
 
 def table(lines: list[dict[str, Any]]) -> str:
-    """One row a decision; differences are challenger less champion, out of fold, with 95% intervals."""
+    """One row a decision; differences are challenger less champion, out of fold, with 95 % intervals."""
     return pd.DataFrame([_row(line) for line in lines]).to_string(index=False, justify="left")
 
 

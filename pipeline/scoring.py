@@ -19,6 +19,7 @@ from features.errors import BundleError, TrackingError
 from features.findings import Findings
 from features.outcomes import outcome_names
 from features.red_flags import red_flag_names
+from features.words import percent
 from models.bundle import code_sha256, read_head
 from models.case_picture import case_figure
 from models.cause_model import HEAD_KEYS as CAUSE_KEYS
@@ -281,5 +282,5 @@ def _sources_drawn(sources: Sources, case_id: str, out: Path) -> Path:
 
 
 def _title(predictor: RiskPredictor, explained: Explained, case_id: str) -> str:
-    title = f"{case_id}, {predictor.bundle.outcome}: risk {explained.risks.loc[case_id, 'risk']:.0%}"
+    title = f"{case_id}, {predictor.bundle.outcome}: risk {percent(explained.risks.loc[case_id, 'risk'])}"
     return title + ("  (virtual registry: not for patients)" if predictor.cautions else "")

@@ -25,6 +25,7 @@ from features.cohort import cohort_flow
 from features.errors import OutcomeError
 from features.outcomes import outcome_labels
 from features.predictors import predictor_frame
+from features.words import number, percent
 from models.encoding import Floats
 from models.estimates import NORMAL_QUANTILE
 from models.fitted import LinearModel, LinearStack, sigmoid
@@ -40,7 +41,6 @@ from models.updating import (
 )
 from pipeline.files import write_table
 from pipeline.params import load_params
-from pipeline.reporting.words import number, percent
 from pipeline.site_cases import definition
 from pipeline.virtual.registry import draw_registry
 

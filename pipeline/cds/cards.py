@@ -12,6 +12,7 @@ from typing import Any
 
 from features.completeness import BLOCKS
 from features.dictionary import load_dictionary
+from features.words import percent
 from models.predictor import VIRTUAL_CAUTION, RiskPredictor
 from models.screening import Screener
 from pipeline.cds.case import DIED, NOT_OF_AGE, NOTHING, CdsCase
@@ -152,7 +153,7 @@ def _forecast(answer: Mapping[str, Any], case: CdsCase, predictor: RiskPredictor
             ["The figures rest on few or no patients like this one. Do not act on them.", *told],
             {},
         )
-    average = _percent(first["base_rate"])
+    average = percent(first["base_rate"])
     risk = f"{first['label']} within {first['horizon_months']} months: {_risk(first)}, average {average}"
     if first["risk"] >= settings.high_risk.get(first["outcome"], float("inf")):
         return f"High risk. {risk}", "warning", told, SUGGESTIONS
@@ -188,12 +189,8 @@ def _blank_blocks(record: Mapping[str, Any]) -> list[str]:
 
 def _risk(outcome: Mapping[str, Any]) -> str:
     if outcome["risk_lower"] is None:
-        return _percent(outcome["risk"])
-    return f"{_percent(outcome['risk'])} ({_percent(outcome['risk_lower'])} to {_percent(outcome['risk_upper'])})"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}"
+        return percent(outcome["risk"])
+    return f"{percent(outcome['risk'])} ({percent(outcome['risk_lower'])} to {percent(outcome['risk_upper'])})"
 
 
 def _table(outcomes: Sequence[Mapping[str, Any]], high_risk: Mapping[str, float]) -> str:
@@ -202,8 +199,8 @@ def _table(outcomes: Sequence[Mapping[str, Any]], high_risk: Mapping[str, float]
             outcome["label"],
             str(outcome["horizon_months"]),
             _risk(outcome),
-            _percent(outcome["base_rate"]),
-            _percent(high_risk[outcome["outcome"]]) if outcome["outcome"] in high_risk else "",
+            percent(outcome["base_rate"]),
+            percent(high_risk[outcome["outcome"]]) if outcome["outcome"] in high_risk else "",
         ]
         for outcome in outcomes
     ]

@@ -13,6 +13,7 @@ import html
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from features.words import percent
 from pipeline.fhir.names import (
     CAUTION,
     CONTENT,
@@ -139,11 +140,11 @@ def _predictions(outcome: Mapping[str, Any], made_at: str) -> Iterator[Json]:
     }
     lower, upper = outcome.get("risk_lower"), outcome.get("risk_upper")
     if lower is not None and upper is not None:
-        limits = {"low": _percent(lower), "high": _percent(upper)}
+        limits = {"low": _quantity(lower), "high": _quantity(upper)}
         yield {**about, "probabilityRange": limits, "rationale": INTERVAL}
 
 
-def _percent(risk: float) -> Json:
+def _quantity(risk: float) -> Json:
     return {"value": risk * PERCENT, "unit": "%", "system": UCUM, "code": "%"}
 
 
@@ -238,7 +239,7 @@ def _rationale(outcome: Mapping[str, Any]) -> str:
     """The risk against the base rate, and what moved it most."""
     raised = [_predictor(outcome, name) for name, value in _ranked(outcome) if value > COUNTS][:NAMED]
     lowered = [_predictor(outcome, name) for name, value in _ranked(outcome) if value < -COUNTS][:NAMED]
-    base = f"{outcome['base_rate']:.0%} of the development cases had it within {outcome['horizon_months']} months."
+    base = f"{percent(outcome['base_rate'])} of the development cases had it within {outcome['horizon_months']} months."
     moved = [
         f"{words} most by: {'; '.join(names)}." for words, names in (("Raised", raised), ("Lowered", lowered)) if names
     ]
@@ -276,7 +277,7 @@ def _narrative(answer: Mapping[str, Any]) -> Json:
 
 
 def _risk_line(outcome: Mapping[str, Any]) -> str:
-    line = f"{outcome['label']}, within {outcome['horizon_months']} months: {outcome['risk']:.0%}"
+    line = f"{outcome['label']}, within {outcome['horizon_months']} months: {percent(outcome['risk'])}"
     if outcome.get("risk_lower") is None or outcome.get("risk_upper") is None:
         return line
-    return f"{line} (95 % interval {outcome['risk_lower']:.0%} to {outcome['risk_upper']:.0%})"
+    return f"{line} (95 % interval {percent(outcome['risk_lower'])} to {percent(outcome['risk_upper'])})"

@@ -6,6 +6,7 @@ output, of which each reader shows the one it can.
 
 from __future__ import annotations
 
+from features.words import percent
 import html
 
 import ipywidgets as widgets
@@ -121,7 +122,7 @@ def risk_words(before: pd.DataFrame, after: pd.DataFrame, predictor: RiskPredict
 
 def _risk(case: pd.DataFrame, predictor: RiskPredictor) -> str:
     found = predictor.explain(case, build_features(case, predictor.builder_params)).risks.iloc[0]
-    return f"{found['risk']:.0%} ({found['risk_lower']:.0%} to {found['risk_upper']:.0%})"
+    return f"{percent(found['risk'])} ({percent(found['risk_lower'])} to {percent(found['risk_upper'])})"
 
 
 def _slider(region: str, case: pd.DataFrame) -> widgets.IntSlider:

@@ -20,6 +20,7 @@ from features.dictionary import load_dictionary
 from features.errors import FileFormatError
 from features.outcomes import DAYS_PER_MONTH, is_in_time
 from features.predictors import predictor_frame
+from features.words import percent
 from models.bundle import bundle_sha256, read_distributions
 from models.censoring import label_weights
 from models.distributions import distribution
@@ -243,8 +244,8 @@ class Monitored:
         """Each alarm in words."""
         rows = self.calibration[self.calibration["verdict"] == ALARM]
         found = [
-            f"{row['outcome']}, {_group(row['by'], row['group'])}: {row['observed']:.0%} had it where "
-            f"{row['expected']:.0%} were expected (intercept {row['intercept']:+.2f}, 95 % interval "
+            f"{row['outcome']}, {_group(row['by'], row['group'])}: {percent(row['observed'])} had it where "
+            f"{percent(row['expected'])} were expected (intercept {row['intercept']:+.2f}, 95 % interval "
             f"{row['intercept_lower']:+.2f} to {row['intercept_upper']:+.2f}; {row['known']} known)"
             for row in rows.to_dict("records")
         ]
@@ -302,13 +303,13 @@ def told(found: Monitored) -> list[str]:
     lines = [f"{several(len(answers.about), 'case')} answered ({left_out})."]
     if np.isfinite(whole["red_flags"]):
         lines[0] += (
-            f" With a red flag {whole['red_flags']:.0%}, with a caution {whole['cautions']:.0%}; "
-            f"{whole['missing_predictors']:.0%} of the predictors were missing."
+            f" With a red flag {percent(whole['red_flags'])}, with a caution {percent(whole['cautions'])}; "
+            f"{percent(whole['missing_predictors'])} of the predictors were missing."
         )
     for row in found.calibration[found.calibration["by"] == EVERYONE].to_dict("records"):
         line = f"  {row['outcome']:18} {row['known']} known"
         if np.isfinite(row["observed"]):
-            line += f": {row['observed']:.0%} had it, {row['expected']:.0%} expected"
+            line += f": {percent(row['observed'])} had it, {percent(row['expected'])} expected"
         if np.isfinite(row["intercept_lower"]):
             line += (
                 f"; intercept {row['intercept']:+.2f} ({row['intercept_lower']:+.2f} to {row['intercept_upper']:+.2f})"

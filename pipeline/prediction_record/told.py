@@ -11,6 +11,7 @@ import pandas as pd
 from features.dictionary import load_dictionary
 from features.knowledge_tables import knowledge_table
 from features.outcomes import outcome_label, outcome_names
+from features.words import percent
 from models.predictor import VIRTUAL_CAUTION
 from models.story import NOT_A_VERDICT, PIECES, red_flag_line
 from pipeline.prediction_record.reading import CAUSE, Kept
@@ -84,11 +85,11 @@ def outcome_lines(outcome: Mapping[str, Any]) -> list[str]:
     line += f" within {outcome['horizon_months']} months: " if outcome.get("horizon_months") else ": "
     if outcome.get("risk") is None:
         return [line + "none was given."]
-    line += f"{outcome['risk']:.0%}"
+    line += percent(outcome["risk"])
     if outcome.get("risk_lower") is not None and outcome.get("risk_upper") is not None:
-        line += f" (95 % interval of the model {outcome['risk_lower']:.0%} to {outcome['risk_upper']:.0%})"
+        line += f" (95 % interval of the model {percent(outcome['risk_lower'])} to {percent(outcome['risk_upper'])})"
     if outcome.get("base_rate") is not None:
-        line += f", where {outcome['base_rate']:.0%} of the development cases had it"
+        line += f", where {percent(outcome['base_rate'])} of the development cases had it"
     model = outcome.get("model") or {}
     given_by = f"  given by: {model.get('uri', 'a model')} ({model.get('learner', 'learner not recorded')})"
     if model.get("sha256"):
@@ -155,7 +156,7 @@ def _said(part: Any) -> str:
     words = next((str(part[name]) for name in ("text", "label", "name") if part.get(name)), "")
     words += f", {part['side']}" if part.get("side") and str(part["side"]) not in words else ""
     share = next((part[name] for name in ("support", "probability") if isinstance(part.get(name), int | float)), None)
-    return f"{words} ({share:.0%})" if words and share is not None else words
+    return f"{words} ({percent(share)})" if words and share is not None else words
 
 
 def _label(outcome: str) -> str:
@@ -203,7 +204,7 @@ def waterfalls(answer: Mapping[str, Any], folder: Path, name: str) -> list[Path]
         contributions = labelled_contributions(outcome)
         if contributions.empty or outcome.get("risk") is None:
             continue
-        title = f"{outcome['outcome']}: risk {outcome['risk']:.0%}, as answered"
+        title = f"{outcome['outcome']}: risk {percent(outcome['risk'])}, as answered"
         if answer.get("provenance") == "virtual":
             title += "  (virtual registry: not for patients)"
         picture = folder / f"{name}_{outcome['outcome']}.png"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from features.words import percent
 from models.monitoring import SMALL_CELL
 from pipeline.prediction_record.chain import ANSWERS
 from pipeline.prediction_record.followup import ADJUDICATED
@@ -31,7 +32,7 @@ class Workups:
         line += f"; of {several(self.adjudicated, 'case')} the cause was adjudicated"
         if self.adjudicated < SMALL_CELL:
             return f"{line}, too few to say how often the ranking was right."
-        first, among_two = (f"{count / self.adjudicated:.0%}" for count in (self.first, self.among_two))
+        first, among_two = (percent(count / self.adjudicated) for count in (self.first, self.among_two))
         return f"{line}: the first of the ranking in {first}, among the first two in {among_two}."
 
 

@@ -20,6 +20,7 @@ from features.knowledge_checks import AXIAL_SOURCES, DECADES, ROOT_ZONES
 from features.knowledge_tables import knowledge_table, table_names
 from features.mimic_tables import capped_ratios
 from features.red_flags import MONTHS_SINCE
+from features.words import percent
 
 NOT_FOR_REVIEW = ("variables", "choices")
 """The dictionary has a page of its own."""
@@ -450,7 +451,7 @@ def _prevalence(numbers: Numbers) -> Rows:
 
     def cell(finding: str, age: int) -> str:
         row = by_place[finding, age]
-        share = f"{row.prevalence:.0%}"
+        share = percent(row.prevalence)
         return f"{f'**{share}**' if row.n > 0 else share} ({int(row.n)})"
 
     grid = _table(
@@ -581,7 +582,7 @@ def _flags_of(name: str, numbers: Numbers) -> Rows:
 def _causes(numbers: Numbers) -> Rows:
     head = ["cause", "class", "cannot be where", *(f"after {group}" for group in GROUPS)]
     rows = [
-        [cause.label, cause.kind, NEEDS[cause.needs], *(f"{cause.shares[group]:.0%}" for group in GROUPS)]
+        [cause.label, cause.kind, NEEDS[cause.needs], *(percent(cause.shares[group]) for group in GROUPS)]
         for cause in causes()
     ]
     return _with_source(head, rows, knowledge_table("causes").set_index("cause").loc[list(CAUSES)], numbers)
@@ -591,7 +592,7 @@ def _cause_findings(numbers: Numbers) -> Rows:
     table, lines = knowledge_table("cause_findings"), []
     for investigation in investigations():
         of_it = table[table["investigation"] == investigation.name]
-        rows = [[_plain(row.label), *_when(row), f"{row.background:.0%}"] for row in of_it.itertuples()]
+        rows = [[_plain(row.label), *_when(row), percent(row.background)] for row in of_it.itertuples()]
         source = _reference(_investigation_source(investigation.name), numbers)
         looks_for = f"Looks for {investigation.looks_for}. {source}"
         head = ["finding", "present when", "threshold", "background"]
@@ -614,7 +615,7 @@ def _when(row: Any) -> tuple[str, str]:
 
 def _plain(label: str) -> str:
     """A label with a blank for the number behind it."""
-    return re.sub(r"\{value[^}]*\}", "…", label)
+    return re.sub(r"\{(value|percent)[^}]*\}", "…", label)
 
 
 def _cause_evidence(numbers: Numbers) -> Rows:

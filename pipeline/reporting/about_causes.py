@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from features.cause_tables import causes
+from features.words import percent
 from models.cause_figures import METHOD_STYLES
 from models.splitting import TEST_SETS
 from pipeline import paths
 from pipeline.reporting.performance_tables import Cell, cell, reason_once
 from pipeline.reporting.study import Content, StudyArtefacts
-from pipeline.reporting.words import percent, with_interval
+from pipeline.reporting.words import with_interval
 
 MEASURES = ("top_1", "top_2", "log_loss")
 OF_PAIRS = ("both", "either", "apart")

@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from features.words import ABSENT, number, percent
 from models.splitting import TEST_SETS
 from pipeline import paths
 from pipeline.reporting.performance_tables import cell, digits_of, favour, in_order, metric_cell, of_test_sets
 from pipeline.reporting.study import Content, StudyArtefacts
-from pipeline.reporting.words import ABSENT, capital, count, number, percent, plain
+from pipeline.reporting.words import capital, count, plain
 
 # ---- before any fit ----------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from features.axes import FLAGGED_MIMICS, LABELS, MIMICS
-from pipeline.reporting.words import capital, number, percent, with_interval
+from features.words import number, percent
+from pipeline.reporting.words import capital, with_interval
 
 ASKED = {
     "plan": "the plan reaches\nthe main source",

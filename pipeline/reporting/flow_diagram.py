@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from features.words import percent
 from models.splitting import TEST_SETS
 from models.svg import group, tag, text, tooltip
-from pipeline.reporting.words import count, percent
+from pipeline.reporting.words import count
 
 SETS = ("development", *TEST_SETS)
 WIDTH, TRUNK, ASIDE = 920, 460, 500

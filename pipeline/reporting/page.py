@@ -10,8 +10,9 @@ from typing import Any
 import jinja2
 import markupsafe
 
+from features.words import number, percent
 from pipeline.reporting.performance_tables import metric_label
-from pipeline.reporting.words import capital, count, number, percent, plain, with_interval
+from pipeline.reporting.words import capital, count, plain, with_interval
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from features.words import ABSENT, number
 from models.splitting import TEST_SETS
-from pipeline.reporting.words import ABSENT, count, number, plain, with_interval
+from pipeline.reporting.words import count, plain, with_interval
 
 SETS = ("development", *TEST_SETS)
 LABELS = {

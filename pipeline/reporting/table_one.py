@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from features.dictionary import Variable, load_dictionary
-from pipeline.reporting.words import ABSENT, count, number, percent
+from features.words import ABSENT, number, percent
+from pipeline.reporting.words import count
 
 NOTABLE = 0.1
 """A standardised difference that is usually called an imbalance (Austin 2009)."""

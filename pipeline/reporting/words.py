@@ -1,4 +1,4 @@
-"""Numbers as people read them. A number that is not there is an em dash, never a blank."""
+"""Counts, estimates and names as people read them; `features.words` has plain numbers and percentages."""
 
 from __future__ import annotations
 
@@ -7,19 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-ABSENT = "—"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A number for people, with a true minus.
-
-    >>> number(-0.456), number(None)
-    ('−0.46', '—')
-    """
-    if value is None or pd.isna(value):
-        return ABSENT
-    words = f"{value:,.{digits}f}"
-    return words.removeprefix("-") if not float(words.replace(",", "")) else words.replace("-", "−")
+from features.words import ABSENT, number
 
 
 def count(value: float | None) -> str:
@@ -34,15 +22,6 @@ def several(number: int, one: str, many: str = "") -> str:
     ('1 case', '0 cases', '2 entries')
     """
     return f"{number} {one if number == 1 else many or f'{one}s'}"
-
-
-def percent(share: float | None, digits: int = 0) -> str:
-    """A share in [0, 1] as a percentage.
-
-    >>> percent(0.125, 1)
-    '12.5 %'
-    """
-    return ABSENT if share is None or pd.isna(share) else f"{number(100 * share, digits)} %"
 
 
 def significant(value: float | None) -> str:

@@ -18,6 +18,7 @@ from features.axes import LEVELS, MIMICS, ROOTS, SIDES
 from features.builders import TEXT_FEATURES, Sources, build_features, sources_of_pain
 from features.findings import Findings, Floats
 from features.mimic_tables import clusters
+from features.words import percent
 from models import builder_evidence as evidence
 from models.attainable import FRACTIONS, LEVELLED, Question, learned_risks, plan_view, record_matrix, side_view
 from models.builder_evidence import Figure
@@ -143,7 +144,7 @@ def plan_figures(tested: Judged, learned: Mapping[float, Floats], seed: int) -> 
 
 def learning_curve(is_true: Floats, learned: Mapping[float, Floats]) -> dict[str, Any]:
     """AUROC of what is attainable after a part of the draws, and whether the last doubling still added."""
-    curve = {f"{fraction:.0%}": evidence.discrimination(is_true, risk) for fraction, risk in learned.items()}
+    curve = {percent(fraction): evidence.discrimination(is_true, risk) for fraction, risk in learned.items()}
     last = [figure.estimate.estimate for figure in curve.values()][-2:]
     gain = None if None in last else round(float(last[1] - last[0]), 6)  # type: ignore[operator]
     return {**curve, "gain_of_last_doubling": gain, "is_levelled": None if gain is None else int(gain < LEVELLED)}

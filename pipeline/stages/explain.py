@@ -11,6 +11,7 @@ from features.builders import sources_of_pain
 from features.cohort import is_of_nobody
 from features.findings import Findings
 from features.outcomes import is_asked
+from features.words import percent
 from models.case_picture import case_figure
 from models.drawing import case_waterfall, importance_bars, save
 from models.predictor import Explained, RiskPredictor
@@ -73,7 +74,7 @@ def draw_cases(predictor: RiskPredictor, explained: Explained, cases: pd.DataFra
     for number, place in enumerate(places[:wanted], start=1):
         case_id = order[int(place * (len(order) - 1))]
         risk = explained.risks.loc[case_id, "risk"]
-        title = f"{predictor.bundle.outcome}: a case at the {place:.0%} point of the risks, risk {risk:.0%}"
+        title = f"{predictor.bundle.outcome}: a case at the {percent(place)} point of the risks, risk {percent(risk)}"
         figure = case_waterfall(predictor, explained, cases if is_virtual else None, case_id, title)
         save(figure, folder / f"waterfall_{number}.png")
         if is_virtual and predictor.builder_params:

@@ -1,7 +1,7 @@
 """Recorded pairs of request and response, after the specification's own examples, in our words and data.
 
 `recorded/` holds one exchange a file, for whoever builds a client. What is new each time stands there as a word:
-an id as `UUID`, a moment as `TIME`, a share as `N%`. `{{today}}` in a request is the day. After a change that is
+an id as `UUID`, a moment as `TIME`, a share as `N %`. `{{today}}` in a request is the day. After a change that is
 meant, `BACKCAST_RECORD=1 pytest tests/cds/test_contract.py` writes the responses anew; read what changed.
 """
 
@@ -21,7 +21,7 @@ EXCHANGES = sorted(path.stem for path in RECORDED.glob("*.json"))
 NEW_EACH_TIME = {
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "UUID",
     r"\d{4}-\d\d-\d\d \d\d:\d\d UTC": "TIME",
-    r"\d+%": "N%",
+    r"(?<!than )\b\d+ %(?! interval)": "N %",
     r"\([0-9a-f]{12}\)": "(SHA)",
     r'"request_id": "[0-9a-f]{32}"': '"request_id": "ID"',
 }

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from features.words import percent
 from pipeline.cds.cards import known_part, missing_items
 from pipeline.cds.services import services
 from pipeline.prediction_record.reading import open_record
@@ -32,7 +33,7 @@ def test_from_discovery_to_feedback(ehr, service, chart):
     assert card["indicator"] == "warning"
     assert card["summary"].startswith("High risk. ODI fell by less than 30 % within 12 months: ")
     answer = service("GET", f"/predictions/{card['uuid']}").json()
-    assert f"{answer['outcomes'][0]['risk']:.0%}" in card["summary"]
+    assert percent(answer["outcomes"][0]["risk"]) in card["summary"]
     suggestion = next(one["uuid"] for one in card["suggestions"] if one["label"].startswith("Complete the work-up"))
     assert ehr.feed_back("order-sign", chart.accepted(card["uuid"], suggestion)).json() == {"stored": 1}
     reason = card["overrideReasons"][1]

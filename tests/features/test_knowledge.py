@@ -383,7 +383,7 @@ def test_the_causes_are_those_of_the_record_but_for_the_emergency_of_the_first_d
 def test_every_label_with_a_number_can_hold_one():
     for row in knowledge_table("cause_findings").itertuples():
         for words in (row.label, row.negative):
-            assert "{" not in words.format(value=1.0)
+            assert "{" not in words.format(value=1.0, percent="100 %")
 
 
 # A faulty table is refused

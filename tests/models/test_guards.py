@@ -123,7 +123,7 @@ def test_a_follow_up_column_recorded_in_a_part_of_the_cases_is_found_and_named(r
     alarm = shadow_alarm("failure_12m", shadow, X, happened, most=MOST)
     assert alarm is not None
     assert "single columns separate it" in alarm
-    named, recorded = re.search(r"recorded: (\w+) \(at least 0\.\d\d, recorded in (\d+)%\)", alarm).groups()
+    named, recorded = re.search(r"recorded: (\w+) \(at least 0\.\d\d, recorded in (\d+) %\)", alarm).groups()
     assert named == "walking_distance_m"
     assert int(recorded) == pytest.approx(100 * is_recorded, abs=3)
     assert "train.overrule_leak_alarm" in alarm

@@ -10,8 +10,9 @@ import pytest
 
 from features.builders import BuilderParams, sources_of_pain
 from features.findings import Findings
+from features.words import percent
 from models.case_picture import body_picture, case_figure
-from models.source_story import clinical_paragraph, percent, source_lines
+from models.source_story import clinical_paragraph, source_lines
 
 PARAMS = BuilderParams(mimic_priors={"sacroiliac": 0.15, "piriformis": 0.05, "hip": 0.10})
 L5_PAIN = {"pain_buttock_left": 5.0, "pain_lateral_leg_left": 7.0, "pain_foot_dorsum_left": 5.0}
@@ -32,8 +33,8 @@ def test_the_paragraph_names_the_source_what_it_explains_and_the_plan_that_reach
     story = clinical_paragraph(found)
     assert "mostly leg pain; best supported is L4-L5 paracentral and recess, left" in story
     weight = found.lesions.weights[0, found.lesions.best_site[0]]
-    assert f"{found.lesions.share_best[0] / weight:.0%} of the drawing lies in its territory" in story
-    assert f"accounts for {found.lesions.share_best[0]:.0%}" in story
+    assert f"{percent(found.lesions.share_best[0] / weight)} of the drawing lies in its territory" in story
+    assert f"accounts for {percent(found.lesions.share_best[0])}" in story
     assert "The plan (L4-L5 decompression left) reaches the best supported lesion" in story
     assert "risk:" not in story
 
@@ -65,7 +66,7 @@ def test_the_paragraph_names_the_source_what_it_explains_and_the_plan_that_reach
             "Left as it is: S1, right, is caught where the plan does not reach",
         ),
         ({}, "no level is planned"),
-        ({"power_l5_left": 3.0, "reflex_s1_left": 2.0}, "the positive root signs (1 of 2 examined) fit it to 100%"),
+        ({"power_l5_left": 3.0, "reflex_s1_left": 2.0}, "the positive root signs (1 of 2 examined) fit it to 100 %"),
         ({"power_l5_left": 5.0}, "of 1 root sign none is positive"),
         ({}, "no root sign was examined"),
         ({"foraminal_stenosis_l5_s1_left": 3.0}, "Hard to tell apart from"),
@@ -81,7 +82,7 @@ def test_the_paragraph_names_the_source_what_it_explains_and_the_plan_that_reach
             "Under the other reading L4-L5 paracentral and recess, left accounts for most",
         ),
         (SIJ | {"planned_fusion_l5_s1": 1.0, "recess_stenosis_l4_l5_left": 0.0}, "has no lesion to reach"),
-        ({"pain_head_neck_left": 4.0, "pain_upper_back_left": 4.0}, "pain is drawn in 25% of the regions above"),
+        ({"pain_head_neck_left": 4.0, "pain_upper_back_left": 4.0}, "pain is drawn in 25 % of the regions above"),
         ({}, "Examine next: do the five sacroiliac provocation tests, left"),
         ({"sij_distraction_left": 0.0, "sij_compression_left": 1.0}, "Examine next: finish the four best sacroiliac"),
         ({}, "readers of scans agree only moderately on this finding (lateral recess stenosis; kappa 0.49)"),
@@ -148,12 +149,6 @@ def test_a_plan_cannot_reach_what_is_no_lesion():
     story = clinical_paragraph(sources(record | {"planned_decompression_l5_s1_left": 1.0}))
     assert "best supported is sacroiliac joint, left" in story
     assert "The best supported source is no lesion, and no operation on the spine reaches it" in story
-
-
-def test_no_share_is_called_certain():
-    assert percent(0.9999) == "over 99%"
-    assert percent(0.0001) == "under 1%"
-    assert (percent(0), percent(1), percent(0.5)) == ("0%", "100%", "50%")
 
 
 def test_the_picture_expects_the_pain_of_the_best_supported_source():

@@ -286,8 +286,8 @@ def test_the_weight_of_a_common_finding_is_shown_as_it_is_at_each_age(knowledge)
 
 def test_a_prevalence_that_was_extrapolated_is_not_bold(knowledge):
     rows = {row[0]: row for row in grid(section(knowledge, "Findings in people without pain"))}
-    assert rows["facet degeneration"][1] == "4% (0)"
-    assert rows["facet degeneration"][3] == "**18%** (596)"
+    assert rows["facet degeneration"][1] == "4 % (0)"
+    assert rows["facet degeneration"][3] == "**18 %** (596)"
 
 
 def test_figures_of_one_study_stand_in_one_row_with_their_intervals(knowledge):

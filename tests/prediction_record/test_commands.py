@@ -101,7 +101,7 @@ def test_monitor_ends_with_a_status_of_its_own_on_an_alarm(run, path, clock, ans
     said, status = run("monitor", "--store", path, "--out", tmp_path / "monitor")
     assert status == MonitorAlarm.exit_status
     assert "ALARM" in said
-    assert "67% had it where 25% were expected" in said
+    assert "67 % had it where 25 % were expected" in said
 
 
 @pytest.mark.parametrize(

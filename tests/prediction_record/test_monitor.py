@@ -85,7 +85,7 @@ def test_an_alarm_is_told_drawn_and_tabled(record, answers, answered, clock, tmp
     reference = reference_of(before, {"failure_12m": pd.Series(rng.uniform(0.1, 0.3, 2000))})
     found = monitored(answers(), reference, PARAMS)
     alarms = "\n".join(found.alarms)
-    assert "failure_12m, all centres: 50% had it where" in alarms
+    assert "failure_12m, all centres: 50 % had it where" in alarms
     assert "failure_12m, centre K1" in alarms
     assert "odi drifted" in alarms
     assert "risk of failure_12m drifted" not in alarms

@@ -33,12 +33,12 @@ def test_an_answer_is_told_with_what_moved_it_and_what_was_attached(record, answ
     said = story(receipt)
     for words in (
         f"Prediction {receipt.prediction_id}, made 2024-03-05 09:30 UTC: entry 1 of the record. The chain verifies.",
-        "Risk of failure_12m (ODI fell by less than 30 %) within 12 months: 25% ",
-        "(95 % interval of the model 20% to 31%)",
-        "where 33% of the development cases had it",
+        "Risk of failure_12m (ODI fell by less than 30 %) within 12 months: 25 % ",
+        "(95 % interval of the model 20 % to 31 %)",
+        "where 33 % of the development cases had it",
         "raised by: Disability (ODI) +0.30",
         "lowered by: Age -0.70",
-        "Mimics: sacroiliac joint, right (22%); vascular claudication, left\n",
+        "Mimics: sacroiliac joint, right (22 %); vascular claudication, left\n",
         "Next: Thigh thrust",
         "Caution: Few similar cases in development.",
         "Caution: Made from the virtual registry: not for patients.",

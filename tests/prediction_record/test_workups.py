@@ -92,7 +92,7 @@ def test_monitoring_counts_work_ups_apart_and_says_how_often_the_ranking_was_rig
     assert found == Workups(cases=12, red_flags=1, adjudicated=10, first=6, among_two=9)
     assert str(found) == (
         "12 cases worked up after an operation, 1 of them with a red flag; of 10 cases the cause was adjudicated: the "
-        "first of the ranking in 60%, among the first two in 90%."
+        "first of the ranking in 60 %, among the first two in 90 %."
     )
     assert len(forecasts.about) == 1
 
