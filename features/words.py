@@ -47,7 +47,7 @@ def percent(share: float | None, digits: int = 0) -> str:
     return f"{number(100 * share, digits)} %"
 
 
-def exact_percent(share: float, _place: int | None = None) -> str:
+def exact_percent(share: float, _place: float = 0) -> str:
     """A share of 1 in percent with the digits that it has, as ticks and thresholds need it.
 
     Matplotlib passes a tick's place too, so that an axis takes this function for its formatter.

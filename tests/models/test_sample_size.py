@@ -32,7 +32,7 @@ def test_the_example_of_pmsampsize_needs_662_cases():
 
 @pytest.mark.parametrize(
     ("c_statistic", "prevalence", "r2", "n_for_15", "n_for_30"),
-    # By simulation (Riley 2021), so good to about 1%; the last decimal of R2 is noise.
+    # By simulation (Riley 2021), so good to about 1 %; the last decimal of R2 is noise.
     [
         (0.70, 0.10, 0.047, 2788, 5576),
         (0.70, 0.20, 0.080, 1614, 3227),
