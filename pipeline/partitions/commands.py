@@ -23,7 +23,7 @@ from pipeline.partitions.cluster import Workers, cluster, done_by_workers, refus
 from pipeline.partitions.code import difference, installed, predicting
 from pipeline.partitions.gathering import refuse_all
 from pipeline.partitions.parts import Part, parts_of
-from pipeline.partitions.receipts import receipt_of
+from pipeline.partitions.receipts import Receipt, receipt_of
 from pipeline.partitions.work import Asked, Done, check_part, score_part
 from pipeline.scoring import LoadedModel, loaded_models, provenance_of, summary_lines
 
@@ -70,10 +70,11 @@ def score_parts(folder: Path, out: Path, names: Sequence[str], workers: Workers)
             asked = _asked("preoperative")
             done = _shown(parts, done_by_workers(client, parts, score_part, asked, out.resolve(), bundles), "score")
     refuse_all(str(folder), {part: each.found for part, each in done.items()})
-    manifest = manifest_of(done)
-    run_id = _logged(out, manifest, models)
+    said = _said_in_sum(done)
+    manifest = _manifest(done, said)
+    run_id = _logged(out, manifest, said, models)
     write_json(manifest, out / MANIFEST)
-    return _summary(out, manifest, models, done, run_id)
+    return _summary(out, said, models, done, run_id)
 
 
 def _asked(moment: Known) -> Asked:
@@ -172,12 +173,28 @@ def _swept(out: Path) -> None:
             shutil.rmtree(begun) if begun.is_dir() else begun.unlink()
 
 
-def manifest_of(done: Mapping[Part, Done]) -> dict[str, Any]:
-    """What the whole batch was made from and what it says in sum, from the receipts of its parts.
+def _receipts(done: Mapping[Part, Done]) -> dict[Part, Receipt]:
+    return {part: each.receipt for part, each in done.items() if each.receipt is not None}
+
+
+def _said_in_sum(done: Mapping[Part, Done]) -> dict[str, Said]:
+    """What the parts say of each outcome together."""
+    each = [receipt.said for receipt in _receipts(done).values()]
+    return {outcome: _in_sum([said[outcome] for said in each]) for outcome in each[0]}
+
+
+def _in_sum(parts: Sequence[Said]) -> Said:
+    with_risk = sum(part.with_risk for part in parts)
+    summed = math.fsum(part.with_risk * part.mean_risk for part in parts if part.with_risk)
+    return Said(summed / with_risk if with_risk else math.nan, sum(part.flagged for part in parts), with_risk)
+
+
+def _manifest(done: Mapping[Part, Done], said: Mapping[str, Said]) -> dict[str, Any]:
+    """What the whole batch was made from and what it says in sum; a mean risk of no case is null.
 
     `input_sha256` is the hash of what `sha256sum *.parquet` says in the folder of the cases.
     """
-    receipts = {part: each.receipt for part, each in done.items() if each.receipt is not None}
+    receipts = _receipts(done)
     first = next(iter(receipts.values()))
     listed = "".join(f"{receipt.input_sha256}  {part.name}\n" for part, receipt in receipts.items())
     return {
@@ -185,7 +202,9 @@ def manifest_of(done: Mapping[Part, Done]) -> dict[str, Any]:
         "input_sha256": hashlib.sha256(listed.encode()).hexdigest(),
         "models": dict(first.models),
         "made_with": dict(first.made_with),
-        "outcomes": {outcome: _in_sum([r.said[outcome] for r in receipts.values()]) for outcome in first.models},
+        "outcomes": {
+            outcome: each._asdict() | ({} if each.with_risk else {"mean_risk": None}) for outcome, each in said.items()
+        },
         "parts": [
             {
                 "name": part.name,
@@ -198,14 +217,7 @@ def manifest_of(done: Mapping[Part, Done]) -> dict[str, Any]:
     }
 
 
-def _in_sum(parts: Sequence[Said]) -> dict[str, Any]:
-    with_risk = sum(part.with_risk for part in parts)
-    summed = math.fsum(part.with_risk * part.mean_risk for part in parts if part.with_risk)
-    mean_risk = summed / with_risk if with_risk else None
-    return {"mean_risk": mean_risk, "flagged": sum(part.flagged for part in parts), "with_risk": with_risk}
-
-
-def _logged(out: Path, manifest: Mapping[str, Any], models: Sequence[LoadedModel]) -> str:
+def _logged(out: Path, manifest: Mapping[str, Any], said: Mapping[str, Said], models: Sequence[LoadedModel]) -> str:
     with tracking.store():
         return tracking.log_parts(
             [out / part["name"] for part in manifest["parts"]],
@@ -213,20 +225,15 @@ def _logged(out: Path, manifest: Mapping[str, Any], models: Sequence[LoadedModel
             input_sha256=manifest["input_sha256"],
             n_cases=manifest["cases"],
             provenance=provenance_of(models),
-            mean_risks={outcome: said["mean_risk"] for outcome, said in manifest["outcomes"].items()},
+            mean_risks={outcome: each.mean_risk for outcome, each in said.items()},
         )
 
 
 def _summary(
-    out: Path, manifest: Mapping[str, Any], models: Sequence[LoadedModel], done: Mapping[Part, Done], run_id: str
+    out: Path, said: Mapping[str, Said], models: Sequence[LoadedModel], done: Mapping[Part, Done], run_id: str
 ) -> str:
-    lines = summary_lines(
-        manifest["cases"],
-        {outcome: Said(**each) for outcome, each in manifest["outcomes"].items()},
-        models,
-        f"{out} ({len(done)} parts)",
-        run_id,
-    )
+    n_cases = sum(part.rows for part in done)
+    lines = summary_lines(n_cases, said, models, f"{out} ({len(done)} parts)", run_id)
     reused = sum(each.is_reused for each in done.values())
     if reused:
         lines.insert(1, f"  {reused} of the parts were finished before.")
