@@ -7,7 +7,8 @@ import hashlib
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from features.knowledge_tables import own_tables
 from pipeline import tracking
 from pipeline.batch_file import Said
 from pipeline.files import write_json
+from pipeline.only_one import only_one
 from pipeline.partitions.cluster import Workers, cluster, done_by_workers, refuse_unfit_workers
 from pipeline.partitions.code import difference, installed, predicting
 from pipeline.partitions.gathering import refuse_all
@@ -27,7 +29,7 @@ from pipeline.partitions.receipts import Receipt, receipt_of
 from pipeline.partitions.work import Asked, Done, check_part, score_part
 from pipeline.scoring import LoadedModel, loaded_models, provenance_of, summary_lines
 
-MANIFEST, MODELS = "_manifest.json", ".models"
+MANIFEST, MODELS, LOCK = "_manifest.json", ".models", ".lock"
 """Names that readers of a folder of Parquet files pass over."""
 
 
@@ -57,10 +59,16 @@ def score_parts(folder: Path, out: Path, names: Sequence[str], workers: Workers)
     Raises
     ------
     BackcastError
-        With every problem of every part; what is finished is kept.
+        With every problem of every part; what is finished is kept. `FileFormatError` while another process scores
+        into the folder.
     """
     parts = parts_of(folder)
     _refuse_out(out, folder, parts)
+    with _alone_in(out):
+        return _score_parts(folder, parts, out, names, workers)
+
+
+def _score_parts(folder: Path, parts: Sequence[Part], out: Path, names: Sequence[str], workers: Workers) -> str:
     with _shared_models(names, out) as models:
         _refuse_others(out, parts, models)
         (out / MANIFEST).unlink(missing_ok=True)
@@ -110,6 +118,28 @@ def _refuse_out(out: Path, folder: Path, parts: Sequence[Part]) -> None:
         raise FileFormatError(
             f"--out {out} holds {', '.join(other)}, which is no part of {folder}. Take it away, or name another folder."
         )
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """No other process scores into the folder meanwhile.
+
+    Raises
+    ------
+    FileFormatError
+        If one does, or nothing can be written there.
+    """
+    with ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(only_one(out / LOCK, partial(_in_use, out)))
+        except OSError as error:
+            raise FileFormatError(f"--out {out} cannot be written: {error.strerror}. Name another folder.") from None
+        yield
+
+
+def _in_use(out: Path, holder: str) -> FileFormatError:
+    return FileFormatError(f"--out {out} is being written by {holder}: wait until it ends, or name another folder.")
 
 
 def _refuse_others(out: Path, parts: Sequence[Part], models: Sequence[LoadedModel]) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import json
 import os
 import shutil
 import sqlite3
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from pipeline import only_one as locks
 from pipeline.prediction_record.errors import RecordError, RecordFullError
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -191,37 +189,16 @@ def only_one(path: Path, doing: str) -> Iterator[None]:
     Raises
     ------
     RecordError
-        If another process holds it; named are that process and since when.
+        If another process holds it, which is named.
     """
-    with plain_errors(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
-    with os.fdopen(handle, "r+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RecordError(
-                f"{path.with_suffix('')}: {_holder(file.read())} is {doing} it. {ONE_AT_A_TIME}"
-            ) from None
-        file.seek(0)
-        file.truncate()
+    record = path.with_suffix("")
+    with ExitStack() as stack:
         with plain_errors(path):
-            file.write(json.dumps({"process": os.getpid(), "command": _command()}) + "\n")
-            file.flush()
+            held = locks.only_one(
+                path, lambda holder: RecordError(f"{record}: {holder} is {doing} it. {ONE_AT_A_TIME}"), OWNER_ONLY
+            )
+            stack.enter_context(held)
         yield
 
 
 ONE_AT_A_TIME = "One process does that at a time: ask that one, stop it, or wait until it ends."
-
-
-def _holder(text: str) -> str:
-    try:
-        held = json.loads(text)
-        return f"process {held['process']} ({held['command']})"
-    except (ValueError, KeyError, TypeError):
-        return "another process"
-
-
-def _command() -> str:
-    """Program and subcommand, and no more: what follows may name a case."""
-    words = [Path(sys.argv[0]).name, *sys.argv[1:2]]
-    return " ".join(word for word in words if word and not word.startswith("-"))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from distributed import LocalCluster
 
 from features.errors import FileFormatError
 from pipeline.partitions.cluster import Workers
-from pipeline.partitions.commands import MANIFEST, score_parts
+from pipeline.partitions.commands import MANIFEST, MODELS, score_parts
 from pipeline.partitions.receipts import receipt_of
 from pipeline.scoring import score_file
 from tests import small_service
@@ -82,3 +85,23 @@ def test_parts_made_with_other_code_or_by_nobody_knows_whom_are_named(planned, m
         score_parts(folder, OUT, models, worker)
     assert f"  - 2017.parquet was made with other code: code {'0' * 64} and not " in str(refusal.value)
     assert "  - 2018.parquet says nothing of what it was made from" in str(refusal.value)
+
+
+def test_a_second_command_on_the_same_folder_is_refused_and_does_not_disturb_the_first(planned, models, worker):
+    folder, said = two_parts(planned.head(16)), []
+    first = threading.Thread(target=lambda: said.append(score_parts(folder, OUT, models, worker)))
+    first.start()
+    while not (OUT / MODELS).exists():
+        assert first.is_alive()
+        time.sleep(0.002)
+    with pytest.raises(FileFormatError, match=r"^--out scored is being written by process \d+ .*: wait until it ends"):
+        score_parts(folder, OUT, models, worker)
+    first.join()
+    assert "16 cases" in said[0]
+    assert sorted(os.listdir(OUT)) == ["2017.parquet", "2018.parquet", MANIFEST]
+
+
+def test_a_folder_that_cannot_be_written_is_named(planned, models, worker):
+    Path("file").touch()
+    with pytest.raises(FileFormatError, match="--out file/scored cannot be written: Not a directory"):
+        score_parts(two_parts(planned.head(16)), Path("file/scored"), models, worker)
