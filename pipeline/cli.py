@@ -114,10 +114,10 @@ def check(
 
         click.echo(checked_study(at_hand(), problems_file))
         return
-    from pipeline.intake import fit_cases
+    from pipeline.intake import counted_cases
 
-    table = fit_cases(cases, FIT_FOR[moment], **reading).reset_index()
-    click.echo(f"{cases}: {len(table)} cases, {len(table.columns)} variables, no problem. Fit for {moment}.")
+    n_cases, n_variables = counted_cases(cases, FIT_FOR[moment], **reading)
+    click.echo(f"{cases}: {n_cases} cases, {n_variables} variables, no problem. Fit for {moment}.")
 
 
 @cli.command()

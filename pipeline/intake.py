@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.dictionary import Known
-from features.errors import BackcastError, CaseNotFoundError
+from features.errors import BackcastError, CaseNotFoundError, FileFormatError
 from features.record import (
     Problem,
     date_problems,
@@ -29,7 +29,7 @@ from features.record import (
 )
 from features.table_check import schema_problems
 from pipeline.params import IngestParams
-from pipeline.sources.records import input_sha256, is_parquet_file, n_records, read_records, record_slices
+from pipeline.sources.records import input_sha256, is_parquet, n_records, read_records, record_slices
 from pipeline.sources.text import place_text
 
 FIRST_ROW = 2
@@ -38,6 +38,10 @@ MARKS = ["", "NA"]
 """What stands for a missing value in a file that is named on the command line."""
 OF_THE_WHOLE = ("wrong_unit", "duplicate_id")
 """Rules that a slice or a part can neither keep nor break: they are judged when all is known."""
+WHOSE = ["case_id", "patient_id", "index_date", "sex", "age_years"]
+"""What the whole is asked of a case: whether it stands twice, and before training whose it is."""
+SLICE = 2**16
+"""Cases that are in memory at a time."""
 
 
 class Reading(TypedDict, total=False):
@@ -80,43 +84,60 @@ class PlannedCases:
 
 
 def planned_cases(path: Path, rows: int, **reading: Unpack[Reading]) -> PlannedCases:
-    """The cases of a file that is fit for a prediction, in slices of so many.
+    """The cases of a file or folder that is fit for a prediction, in slices of no more than so many.
 
-    The first slice is read and checked at once, the others of a Parquet file when they are asked for; anything else
-    is read as a whole.
+    The first slice is read and checked at once, the others of Parquet when they are asked for; anything else is read
+    as a whole.
 
     Raises
     ------
     BackcastError
         With every problem of the file, also when a later slice is asked for.
     """
-    if not is_parquet_file(path):
+    if not is_parquet(path):
         cases = fit_cases(path, "preoperative", **reading)
         slices = (cases.iloc[start : start + rows] for start in range(0, len(cases), rows))
         return PlannedCases(len(cases), input_sha256(path, cases), slices)
-    later = _fit_slices(path, rows, **reading)
+    later = _fit_slices(path, "preoperative", rows, **reading)
     first = next(later)
     return PlannedCases(n_records(path), input_sha256(path, first), chain([first], later))
 
 
-def _fit_slices(path: Path, rows: int, **reading: Unpack[Reading]) -> Iterator[pd.DataFrame]:
-    """The cases of a Parquet file; whatever is wrong with a slice is looked for and said of the whole file."""
-    how, today, required = named_file(path, **reading), dt.date.today(), required_columns("preoperative")
-    ids: list[pd.Series] = []
+def counted_cases(path: Path, moment: Known, **reading: Unpack[Reading]) -> tuple[int, int]:
+    """How many cases and variables a file has that is fit for that moment; of Parquet a slice is in memory at a time.
+
+    Raises
+    ------
+    BackcastError
+        With every problem of the file.
+    """
+    slices = _fit_slices(path, moment, SLICE, **reading) if is_parquet(path) else [fit_cases(path, moment, **reading)]
+    sizes = [(len(cases), 1 + len(cases.columns)) for cases in slices]  # one more: `case_id` is their index
+    return sum(n for n, _ in sizes), sizes[0][1]
+
+
+def _fit_slices(path: Path, moment: Known, rows: int, **reading: Unpack[Reading]) -> Iterator[pd.DataFrame]:
+    """The cases of Parquet; whatever is wrong with a slice is looked for and said of the whole file or folder."""
+    how, today, required = named_file(path, **reading), dt.date.today(), required_columns(moment)
+    whose: list[pd.DataFrame] = []
     highest: list[dict[str, tuple[int, float]]] = []
     try:
         for text in record_slices(path, how, rows):
-            cases, problems = checked_text(text, "preoperative", today=today, required=required, is_part=True)
+            cases, problems = checked_text(text, moment, today=today, required=required, is_part=True)
             refuse_problems(str(path), [problem for problem in problems if problem.rule not in OF_THE_WHOLE])
-            ids.append(cases["case_id"])
+            whose.append(cases.reindex(columns=WHOSE if moment == "adjudication" else WHOSE[:1]))
             highest.append(highest_values(cases))
             yield cases.set_index("case_id")
         refuse_problems(str(path), problems_of_highest(highest_together(highest)))
-        is_sound = bool(ids) and pd.concat(ids).is_unique
+        whole = pd.concat(whose)
+        if moment == "adjudication":
+            refuse_problems(str(path), patient_problems(whole, FIRST_ROW))
+        is_sound = whole["case_id"].is_unique
     except BackcastError:
         is_sound = False
     if not is_sound:
-        fit_cases(path, "preoperative", **reading)
+        fit_cases(path, moment, **reading)
+        raise FileFormatError(f"{path} was changed while it was read. Start again when it is whole.")
 
 
 def highest_together(each: Iterable[Mapping[str, tuple[int, float]]]) -> dict[str, tuple[int, float]]:

@@ -30,14 +30,12 @@ from models.source_story import clinical_paragraph
 from models.story import NOT_A_VERDICT, caution_lines, red_flag_line, risk_lines
 from pipeline.batch_file import BatchFile, Said
 from pipeline.files import refuse_out, write_text, written_whole
-from pipeline.intake import Reading, fit_cases, named_case, planned_cases
+from pipeline.intake import SLICE, Reading, fit_cases, named_case, planned_cases
 
 if TYPE_CHECKING:
     from pipeline import tracking  # where it is used it is imported: MLflow takes seconds, and scoring alone needs none
 
 NO_CHAMPION = "No model is registered as champion. Make them with `make repro`, or name --model."
-SLICE = 2**16
-"""Cases that are in memory at a time, and a step of the progress bar."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +150,9 @@ def batch_table(keys: list[str], explained: Explained, outcome: str) -> pd.DataF
 def score_file(path: Path, out: Path, names: Sequence[str], **reading: Unpack[Reading]) -> str:
     """Score every case of a file under every model, write the table, log it, and say what was done.
 
-    Cases are read, checked, scored and written in slices, so that memory does not grow with them, where the file is
-    Parquet; anything else is read at once. A fault in any slice refuses the whole file, and nothing is written.
+    Cases are read, checked, scored and written in slices, so that memory does not grow with them, where they are in
+    a Parquet file or a folder of such files; anything else is read at once. A fault in any slice refuses all of it,
+    and nothing is written.
     """
     from pipeline import tracking
 

@@ -22,10 +22,10 @@ from models.input_keys import input_keys
 from models.workup import IS_NOT, CauseFinder
 from pipeline import tracking
 from pipeline.files import put_table, write_text, written_whole
-from pipeline.intake import named_case
+from pipeline.intake import SLICE, named_case
 from pipeline.models_to_serve import REGISTERED
 from pipeline.prediction_record.store import kept_inputs
-from pipeline.scoring import SLICE, bundle_folder, file_name
+from pipeline.scoring import bundle_folder, file_name
 from pipeline.sources.records import input_sha256
 from pipeline.workup_page import workup_page
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from pipeline.partitions.parts import Part, parts_of
 from pipeline.partitions.receipts import Receipt, receipt_of
 from pipeline.partitions.work import Asked, Done, check_part, score_part
 from pipeline.scoring import LoadedModel, loaded_models, provenance_of, summary_lines
+from pipeline.sources.records import folder_sha256
 
 MANIFEST, MODELS, LOCK = "_manifest.json", ".models", ".lock"
 """Names that readers of a folder of Parquet files pass over."""
@@ -220,16 +220,12 @@ def _in_sum(parts: Sequence[Said]) -> Said:
 
 
 def _manifest(done: Mapping[Part, Done], said: Mapping[str, Said]) -> dict[str, Any]:
-    """What the whole batch was made from and what it says in sum; a mean risk of no case is null.
-
-    `input_sha256` is the hash of what `sha256sum *.parquet` says in the folder of the cases.
-    """
+    """What the whole batch was made from and what it says in sum; a mean risk of no case is null."""
     receipts = _receipts(done)
     first = next(iter(receipts.values()))
-    listed = "".join(f"{receipt.input_sha256}  {part.name}\n" for part, receipt in receipts.items())
     return {
         "cases": sum(receipt.cases for receipt in receipts.values()),
-        "input_sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        "input_sha256": folder_sha256({part.name: receipt.input_sha256 for part, receipt in receipts.items()}),
         "models": dict(first.models),
         "made_with": dict(first.made_with),
         "outcomes": {

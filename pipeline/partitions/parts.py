@@ -6,12 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from features.errors import ColumnsError, FileFormatError
-from pipeline.sources.delimited import BROKEN_OFF
-from pipeline.sources.parquet import UNNAMED_INDEX
+from pipeline.sources.parquet import parquet_footer
 from pipeline.sources.records import PARQUET, files_of, unlike_header
 
 
@@ -85,14 +81,9 @@ def _parquet_files(folder: Path) -> list[Path]:
 
 
 def _part(file: Path) -> Part:
-    try:
-        with pq.ParquetFile(file) as opened:
-            rows, schema = opened.metadata.num_rows, opened.schema_arrow
-    except (pa.ArrowException, OSError):
-        raise FileFormatError(f"{file.name} is not a whole Parquet file. {BROKEN_OFF}") from None
+    rows, columns = parquet_footer(file.name, file)
     if not rows:
         raise FileFormatError(f"{file.name} has a header and no case. Add one row a case, or take it away.")
-    columns = tuple(name for name in schema.names if not UNNAMED_INDEX.fullmatch(name))
     return Part(file.resolve(), rows, file.stat().st_size, columns)
 
 

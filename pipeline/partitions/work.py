@@ -7,7 +7,6 @@ of a study are those of a process. What it answers is small; of a case it tells 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import resource
 import socket
 import tempfile
@@ -27,15 +26,15 @@ from features.record import highest_values, required_columns
 from models.predictor import RiskPredictor
 from pipeline.batch_file import BatchFile
 from pipeline.files import written_whole
-from pipeline.intake import OF_THE_WHOLE, checked_text, named_file
+from pipeline.intake import OF_THE_WHOLE, SLICE, checked_text, named_file
 from pipeline.partitions.code import difference, installed, predicting
 from pipeline.partitions.errors import ClusterError
 from pipeline.partitions.found import Found, placed
 from pipeline.partitions.identities import Identities
 from pipeline.partitions.parts import Part
 from pipeline.partitions.receipts import Receipt, receipt_of
-from pipeline.scoring import SLICE, LoadedModel, by_outcome
-from pipeline.sources.records import record_slices
+from pipeline.scoring import LoadedModel, by_outcome
+from pipeline.sources.records import file_sha256, record_slices
 
 _one_at_a_time = threading.Lock()
 
@@ -192,11 +191,6 @@ def _looked_at(target: Path, earlier: Receipt) -> Done:
     ids = pq.read_table(target, columns=["case_id"]).slice(0, earlier.cases).to_pandas()
     found = Found(identities=(Identities.of(ids, with_people=False),), highest=earlier.highest)
     return Done(found, _peak_bytes(), earlier, file_sha256(target), is_reused=True)
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _peak_bytes() -> int:

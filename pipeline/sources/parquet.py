@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,29 @@ UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 """The row counter that pandas writes beside the columns: no variable of anybody's."""
 EXACT = 2**53
 """Whole numbers up to here are the same as a double."""
+
+
+class Footer(NamedTuple):
+    """What the end of a Parquet file says of it."""
+
+    rows: int
+    columns: tuple[str, ...]
+
+
+def parquet_footer(where: str, file: Path) -> Footer:
+    """The end of a file, and no more of it is read.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not whole.
+    """
+    try:
+        with pq.ParquetFile(file) as opened:
+            names = opened.schema_arrow.names
+            return Footer(opened.metadata.num_rows, tuple(n for n in names if not UNNAMED_INDEX.fullmatch(n)))
+    except (pa.ArrowException, OSError):
+        raise FileFormatError(f"{where} is not a whole Parquet file. {BROKEN_OFF}") from None
 
 
 def parquet_table(where: str, raw: bytes, *, missing_marks: list[str], names: Collection[str] | None) -> pd.DataFrame:

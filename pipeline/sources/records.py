@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from features.errors import ColumnsError, FileFormatError
 from pipeline.params import IngestParams
 from pipeline.sources.delimited import delimited_table, unpacked
-from pipeline.sources.parquet import parquet_slices, parquet_table
+from pipeline.sources.parquet import parquet_footer, parquet_slices, parquet_table
 from pipeline.sources.text import as_text, refuse_cell_errors
 from pipeline.sources.workbook import workbook_table
 
@@ -76,24 +75,56 @@ def read_records(path: Path, params: IngestParams, names: Collection[str] | None
     return text
 
 
-def is_parquet_file(path: Path) -> bool:
-    return path.suffix.lower() in PARQUET and not path.is_dir()
+def is_parquet(path: Path) -> bool:
+    """Whether it is a Parquet file, or a folder of such files and nothing else."""
+    return all(file.suffix.lower() in PARQUET for file in (files_of(path) if path.is_dir() else [path]))
 
 
 def n_records(path: Path) -> int:
-    """How many records a sound Parquet file holds; only its end is read."""
-    n: int = pq.read_metadata(path).num_rows
-    return n
+    """How many records a sound Parquet file or folder of such files holds; only the ends of files are read."""
+    files = files_of(path) if path.is_dir() else [path]
+    return sum(parquet_footer(str(file), file).rows for file in files)
 
 
 def record_slices(path: Path, params: IngestParams, rows: int) -> Iterator[pd.DataFrame]:
-    """As `read_records`, of a Parquet file in slices of so many rows; none where it has no case."""
+    """As `read_records`, of a Parquet file or a folder of such files, in slices of no more than so many rows.
+
+    A file that has more is cut into slices of its own, of which the last alone is shorter; files that have less and
+    stand side by side in a folder make a slice together.
+    """
+    if not path.is_dir():
+        yield from _file_slices(path, params, rows)
+        return
+    footers = {file: parquet_footer(str(file), file) for file in files_of(path)}
+    header = _one_header(path, {file.name: footer.columns for file, footer in footers.items()})
+    for files in _side_by_side({file: footer.rows for file, footer in footers.items()}, rows):
+        # either one file of any number of slices, or several of one each
+        for texts in zip(*(_file_slices(file, params, rows) for file in files), strict=True):
+            yield _together({file.name: text[header] for file, text in zip(files, texts, strict=True)})
+
+
+def _side_by_side(sizes: Mapping[Path, int], rows: int) -> list[list[Path]]:
+    """The files in their order, as many together as have no more than so many rows; a longer one is alone."""
+    groups: list[list[Path]] = []
+    n = rows
+    for file, size in sizes.items():
+        if n + size > rows:
+            groups.append([])
+            n = 0
+        groups[-1].append(file)
+        n += size
+    return groups
+
+
+def _file_slices(path: Path, params: IngestParams, rows: int) -> Iterator[pd.DataFrame]:
     raw, first = file_bytes(path), first_row(path)
     for text in parquet_slices(str(path), raw, missing_marks=params.missing_marks, names=None, rows=rows):
         text.index = pd.RangeIndex(first, first + len(text), name="row")
         first += len(text)
         refuse_cell_errors(str(path), text)
         yield text
+    if first == first_row(path):
+        raise _no_case(str(path))
 
 
 def _file(path: Path, params: IngestParams, names: Collection[str] | None) -> pd.DataFrame:
@@ -109,10 +140,14 @@ def _file(path: Path, params: IngestParams, names: Collection[str] | None) -> pd
             where, raw, encoding=params.encoding, separator=params.separator, missing_marks=marks, names=names
         )
     if text.empty:
-        raise FileFormatError(f"{where} has a header and no case. Add one row a case.")
+        raise _no_case(where)
     first = first_row(path)
     text.index = pd.RangeIndex(first, first + len(text), name="row")
     return text
+
+
+def _no_case(where: str) -> FileFormatError:
+    return FileFormatError(f"{where} has a header and no case. Add one row a case.")
 
 
 def first_row(path: Path) -> int:
@@ -161,22 +196,37 @@ def _appended(folder: Path, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     Raises
     ------
     ColumnsError
+        If a header differs from the first one's.
+    """
+    header = _one_header(folder, {name: tuple(table.columns) for name, table in tables.items()})
+    return _together({name: table[header] for name, table in tables.items()})
+
+
+def _one_header(folder: Path, headers: Mapping[str, Sequence[str]]) -> list[str]:
+    """The columns of the first file, which are those of all.
+
+    Raises
+    ------
+    ColumnsError
         Naming every file whose header differs from the first one's, and in what.
     """
-    first, *others = tables
-    header = tables[first].columns
-    unlike = {name: unlike_header(header, tables[name].columns) for name in others}
+    first, *others = headers
+    unlike = {name: unlike_header(headers[first], headers[name]) for name in others}
     differences = [f"{name} {how}" for name, how in unlike.items() if how]
     if differences:
         raise ColumnsError(
             f"{folder}: the files have different headers. Beside {first}, {'; '.join(differences)}. Give all the same "
             f"columns; a value that was not recorded stays empty."
         )
-    alike = _alike({name: table[header] for name, table in tables.items()})
-    return pd.concat(alike, names=["file", "row"])
+    return list(headers[first])
 
 
-def _alike(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def _together(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of the same columns below one another, by the names of their files."""
+    return pd.concat(_alike(tables), names=["file", "row"])
+
+
+def _alike(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The same tables, a column as text in all where it is text in one of them and numbers in another."""
     is_text = pd.DataFrame({name: table.dtypes != np.float64 for name, table in tables.items()})
     mixed = is_text.index[is_text.any(axis="columns") & ~is_text.all(axis="columns")]
@@ -234,10 +284,20 @@ def _canonical_bytes(values: pd.Series) -> bytes:
 
 
 def input_sha256(path: Path, cases: pd.DataFrame) -> str:
-    """Which input it was: the hash of a file's bytes, or of the cases where there is no one file that holds them."""
+    """Which input it was: the hash of a file's bytes, or of the cases where there is no one file that holds them.
+
+    That of a folder of Parquet files is of the files, since it may hold more cases than memory.
+    """
     if path.is_file() and path.suffix.lower() != QUERY:
-        return _file_sha256(path)
+        return file_sha256(path)
+    if path.is_dir() and is_parquet(path):
+        return folder_sha256({file.name: file_sha256(file) for file in files_of(path)})
     return content_sha256(cases)
+
+
+def folder_sha256(sha256s: Mapping[str, str]) -> str:
+    """The hash of a folder by those of its files: what `sha256sum *.parquet | sha256sum` says there."""
+    return hashlib.sha256("".join(f"{sha256}  {name}\n" for name, sha256 in sha256s.items()).encode()).hexdigest()
 
 
 def source_facts(path: Path, params: IngestParams, cases: pd.DataFrame) -> dict[str, Any]:
@@ -257,7 +317,7 @@ def source_facts(path: Path, params: IngestParams, cases: pd.DataFrame) -> dict[
         from pipeline.sources.database import database_url, described
 
         asked = described(database_url(params.url or ""))
-        return {**facts, "kind": "query", "query_sha256": _file_sha256(path), "database": asked}
+        return {**facts, "kind": "query", "query_sha256": file_sha256(path), "database": asked}
     if path.is_dir():
         sizes = cases.groupby(level="file", sort=True).size()
         files = [_file_facts(file, int(sizes[file.name])) for file in files_of(path)]
@@ -266,9 +326,9 @@ def source_facts(path: Path, params: IngestParams, cases: pd.DataFrame) -> dict[
 
 
 def _file_facts(path: Path, n_cases: int) -> dict[str, Any]:
-    return {"name": path.name, "sha256": _file_sha256(path), "cases": n_cases, "first_row": first_row(path)}
+    return {"name": path.name, "sha256": file_sha256(path), "cases": n_cases, "first_row": first_row(path)}
 
 
-def _file_sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,17 +1,19 @@
-"""A Parquet file is scored slice by slice: the same file however it is cut, or none at all, and bounded memory."""
+"""Parquet is checked and scored slice by slice: the same however it is cut, or nothing at all, and bounded memory."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import BackcastError, ValuesError
+from features.errors import BackcastError, FileFormatError, ValuesError
 from pipeline import intake, scoring
 from pipeline.batch_file import BatchFile
 from pipeline.intake import fit_cases, planned_cases
@@ -51,6 +53,24 @@ def written(cases: pd.DataFrame) -> Path:
     return Path("cases.parquet")
 
 
+def written_in_parts(cases: pd.DataFrame, sizes: Sequence[int] = (30, 3, 4, 23)) -> Path:
+    """A folder of a file longer than most slices here, two short ones and another, whose columns stand otherwise.
+
+    A file whose cases hold words where others hold numbers is of text, as Parquet is.
+    """
+    folder = Path("cases")
+    folder.mkdir()
+    ends = np.cumsum(sizes)
+    for number, (start, end) in enumerate(zip(ends - sizes, ends, strict=True)):
+        part = cases.iloc[start:end].infer_objects()
+        part = part.astype({"odi": "str", "sex": "category"}) if number == 1 else part
+        part[sorted(part) if number == 3 else list(part)].to_parquet(folder / f"{2017 + number}.parquet", index=False)
+    return folder
+
+
+WRITTEN: dict[str, Callable[[pd.DataFrame], Path]] = {"file": written, "folder": written_in_parts}
+
+
 def test_slices_give_the_file_of_one_piece(cases, models, monkeypatch):
     score_file(Path("cases.parquet"), Path("whole.parquet"), models)
     monkeypatch.setattr(scoring, "SLICE", 22)
@@ -63,6 +83,34 @@ def test_slices_give_the_file_of_one_piece(cases, models, monkeypatch):
     runs = mlflow.search_runs(experiment_names=["backcast-scores"])
     logged = pd.read_parquet(mlflow.artifacts.download_artifacts(f"{runs['artifact_uri'][0]}/predictions.parquet"))
     pd.testing.assert_frame_equal(logged, whole.drop(columns="case_id"), check_exact=True)
+
+
+def test_a_folder_gives_the_file_of_its_cases_in_one(cases, models, monkeypatch):
+    score_file(Path("cases.parquet"), Path("whole.parquet"), models)
+    folder = written_in_parts(cases)
+    monkeypatch.setattr(scoring, "SLICE", 22)
+    monkeypatch.setattr(intake, "read_records", None)  # which reads a folder as a whole
+    score_file(folder, Path("slices.parquet"), models)
+    whole, slices = pd.read_parquet("whole.parquet"), pd.read_parquet("slices.parquet")
+    pd.testing.assert_frame_equal(slices, whole, check_exact=True)
+    assert pq.read_schema("slices.parquet").equals(pq.read_schema("whole.parquet"), check_metadata=True)
+    runs = mlflow.search_runs(experiment_names=["backcast-scores"])
+    listed = subprocess.run("sha256sum *.parquet | sha256sum", shell=True, cwd=folder, capture_output=True, text=True)
+    assert runs["tags.input_sha256"][0] == listed.stdout.split()[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(7, [7, 7, 7, 7, 2, 7, 7, 7, 7, 2]), (25, [25, 5, 7, 23]), (1000, [60])]
+)
+def test_short_files_of_a_folder_make_a_slice_together(cases, rows, expected):
+    folder = written_in_parts(cases)
+    found = planned_cases(folder, rows)
+    parts = list(found.slices)
+    assert found.n == len(cases)
+    assert list(map(len, parts)) == expected
+    pd.testing.assert_frame_equal(pd.concat(parts), fit_cases(folder, "preoperative"), check_index_type=False)
+    assert {tuple(part.columns) for part in parts} == {tuple(cases.columns.drop("case_id"))}, "as the first file's"
+    assert list(pd.concat(parts).index) == list(cases["case_id"])
 
 
 @pytest.mark.parametrize("rows", [7, 25, 1000])
@@ -86,9 +134,10 @@ LATE = {
 }
 
 
+@pytest.mark.parametrize("form", WRITTEN)
 @pytest.mark.parametrize("fault", LATE)
-def test_a_fault_in_any_slice_is_said_as_of_the_whole_and_nothing_is_written(cases, models, monkeypatch, fault):
-    path = written(LATE[fault](cases))
+def test_a_fault_in_any_slice_is_said_as_of_the_whole_and_nothing_is_written(cases, models, monkeypatch, fault, form):
+    path = WRITTEN[form](LATE[fault](cases))
     with pytest.raises(BackcastError) as expected:
         fit_cases(path, "preoperative")
     monkeypatch.setattr(scoring, "SLICE", 22)
@@ -99,9 +148,64 @@ def test_a_fault_in_any_slice_is_said_as_of_the_whole_and_nothing_is_written(cas
     assert list(Path("out").rglob("*")) == [] if Path("out").exists() else True
 
 
-def test_what_seems_a_fraction_in_a_slice_may_be_none_in_the_whole(cases):
-    path = written(cases.assign(odi=[0.5] * 30 + [40.0] * 30))
+@pytest.mark.parametrize("form", WRITTEN)
+def test_what_seems_a_fraction_in_a_slice_may_be_none_in_the_whole(cases, form):
+    path = WRITTEN[form](cases.assign(odi=[0.5] * 30 + [40.0] * 30))
     assert sum(map(len, planned_cases(path, 25).slices)) == 60
+
+
+FILES: dict[str, Callable[[Path], object]] = {
+    "broken off": lambda file: file.write_bytes(file.read_bytes()[:500]),
+    "empty": lambda file: file.write_bytes(b""),
+    "without a case": lambda file: pd.read_parquet(file).head(0).to_parquet(file, index=False),
+    "with other columns": lambda file: pd.read_parquet(file).drop(columns="odi").to_parquet(file, index=False),
+    "damaged inside": lambda file: file.write_bytes(b"PAR1" + b"\xff" * 396 + file.read_bytes()[400:]),
+}
+
+
+@pytest.mark.parametrize("fault", FILES)
+def test_a_file_of_a_folder_that_cannot_be_read_is_said_as_of_the_whole(cases, fault):
+    folder = written_in_parts(cases)
+    FILES[fault](folder / "2020.parquet")
+    with pytest.raises(BackcastError, match=r"2020\.parquet") as expected:
+        fit_cases(folder, "preoperative")
+    with pytest.raises(type(expected.value)) as refusal:
+        list(planned_cases(folder, 25).slices)
+    assert str(refusal.value) == str(expected.value)
+
+
+def test_cases_that_changed_while_they_were_read_are_refused(cases):
+    """A slice that is wrong, of a whole in which nothing is: never a batch of the cases before it."""
+    folder = written_in_parts(cases)
+    slices = planned_cases(folder, 25).slices
+    next(slices)
+    (folder / "2020.parquet").unlink()
+    with pytest.raises(FileFormatError, match="cases was changed while it was read"):
+        list(slices)
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_a_check_reads_slices_too(cases, backcast, monkeypatch, form):
+    path = WRITTEN[form](cases)
+    whole = backcast("check", path)
+    monkeypatch.setattr(intake, "SLICE", 22)
+    monkeypatch.setattr(intake, "read_records", None)
+    answer = backcast("check", path)
+    assert answer == whole
+    assert answer.out == f"{path}: 60 cases, {len(cases.columns)} variables, no problem. Fit for prediction.\n"
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_one_person_in_two_slices_is_found_before_training(registry, backcast, monkeypatch, elsewhere, form):
+    other = "female" if registry["sex"].iloc[3] == "male" else "male"
+    twice = registry.iloc[[3]].assign(case_id="again", sex=other)
+    path = WRITTEN[form](pd.concat([registry.iloc[:59], twice], ignore_index=True).infer_objects())
+    whole = backcast("check", path, "--for", "training")
+    monkeypatch.setattr(intake, "SLICE", 22)
+    answer = backcast("check", path, "--for", "training")
+    assert answer == whole
+    assert answer.says("sex differs within one patient_id in 2 rows", "4, ")
+    assert answer.says("index_date stands more than once for one patient")
 
 
 def test_no_more_than_a_slice_is_in_memory(cases, models, monkeypatch):
