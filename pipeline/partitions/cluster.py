@@ -78,13 +78,7 @@ def cluster(workers: Workers) -> Iterator[Client]:
             stack.enter_context(dask.config.set(LOCAL))
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="backcast-", ignore_cleanup_errors=True))
             address = stack.enter_context(_local(workers.processes, scratch))
-        try:
-            client = Client(address, timeout=ANSWER_SECONDS)
-        except (OSError, ValueError) as error:
-            raise ClusterError(
-                f"The scheduler {scheduler} does not answer: {error}. Name it as tcp://HOST:PORT."
-            ) from None
-        stack.enter_context(client)
+        client = stack.enter_context(_connected(Client, address))
         try:
             client.wait_for_workers(1, timeout=ANSWER_SECONDS)
         except TimeoutError:
@@ -102,6 +96,33 @@ def _local(processes: int | None, scratch: str) -> LocalCluster:
         dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, silence_logs=logging.CRITICAL,
         memory_limit=MEMORY_LIMIT // (processes or 1), local_directory=scratch,
     )  # fmt: skip
+
+
+def _connected(kind: type[Client], address: Any) -> Client:
+    """A client of a scheduler, which has to answer within some seconds, and as one.
+
+    Raises
+    ------
+    ClusterError
+    """
+
+    class InTime(kind):  # type: ignore[misc, valid-type]
+        """Dask bounds the time for a connection, and not that for the first word over it."""
+
+        def start(self, **how: Any) -> None:
+            super().start(callback_timeout=2 * ANSWER_SECONDS, **how)
+
+    try:
+        return InTime(address, timeout=ANSWER_SECONDS)
+    except (OSError, ValueError) as error:
+        said = str(error).removesuffix(".")
+        raise ClusterError(f"The scheduler {address} does not answer: {said}. Name it as tcp://HOST:PORT.") from None
+    except Exception as error:  # of any kind: it comes from bytes that are none of Dask's
+        raise ClusterError(
+            f"No connection to {address} as to a scheduler: {type(error).__name__}: {error}. Is another program there, "
+            f"such as Dask's own dashboard? For tls:// Dask's configuration names the certificates "
+            f"(distributed.comm.tls)."
+        ) from None
 
 
 def refuse_unfit_workers(client: Client, seen: Iterable[Path]) -> None:

@@ -8,14 +8,17 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import dask.config
 import mlflow
 import numpy as np
 import pandas as pd
@@ -38,6 +41,7 @@ from tests import small_cluster, small_service
 
 bundles, client = small_service.bundles, small_cluster.client
 PARTS = 5
+CERTIFICATES = [f"distributed.comm.tls.{name}" for name in ("ca-file", "client.key", "client.cert")]
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +317,37 @@ def test_a_scheduler_that_does_not_answer_is_named(backcast, in_parts, planned, 
     answer = backcast("check", in_parts(planned), "--scheduler", "tcp://127.0.0.1:1")
     assert answer.status == ClusterError.exit_status
     assert answer.says("The scheduler tcp://127.0.0.1:1 does not answer")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "words"),
+    [
+        ("tcp", b"", "does not answer: timed out after"),
+        ("tcp", b"HTTP/1.1 400 Bad Request\r\n\r\n", "Is another program there"),
+        ("tls", b"", "distributed.comm.tls"),
+    ],
+    ids=["silent", "another program", "no certificates"],
+)
+def test_what_answers_as_no_scheduler_does_is_named(scheme, answer, words, backcast, in_parts, planned, monkeypatch):
+    monkeypatch.setattr(clusters, "ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
+        threading.Thread(target=answer_once, args=(server, answer)).start()
+        with dask.config.set(dict.fromkeys(CERTIFICATES)):
+            said = backcast("check", in_parts(planned, 1), "--scheduler", address)
+        server.shutdown(socket.SHUT_RDWR)
+    assert said.status == ClusterError.exit_status
+    assert said.says(address)
+    assert said.says(words)
+
+
+def answer_once(server: socket.socket, answer: bytes) -> None:
+    """Say so much to the first who asks, and no more until the server ends."""
+    with suppress(OSError):
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(answer)
+            server.accept()
 
 
 def test_a_worker_with_other_code_is_refused_with_both_hashes(in_parts, planned, root, tmp_path):
