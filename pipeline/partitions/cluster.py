@@ -7,11 +7,13 @@ configuration (`distributed.comm.tls`, `DASK_…` in the environment).
 from __future__ import annotations
 
 import logging
+import signal
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +79,8 @@ def cluster(workers: Workers) -> Iterator[Client]:
         if scheduler is None:
             stack.enter_context(dask.config.set(LOCAL))
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="backcast-", ignore_cleanup_errors=True))
-            address = stack.enter_context(_local(workers.processes, scratch))
+            with _deaf_to_interrupts():
+                address = stack.enter_context(_local(workers.processes, scratch))
         client = stack.enter_context(_connected(Client, address))
         try:
             client.wait_for_workers(1, timeout=ANSWER_SECONDS)
@@ -96,6 +99,20 @@ def _local(processes: int | None, scratch: str) -> LocalCluster:
         dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, silence_logs=logging.CRITICAL,
         memory_limit=MEMORY_LIMIT // (processes or 1), local_directory=scratch,
     )  # fmt: skip
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """A key that interrupts this process reaches none that is begun within: it ends them itself, without their words.
+
+    Threads begun within begin processes later that are deaf too, such as one in place of a worker that was lost.
+    """
+    resource_tracker.ensure_running()  # whatever begins it later hears again
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
 
 def _connected(kind: type[Client], address: Any) -> Client:

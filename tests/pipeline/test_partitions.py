@@ -192,6 +192,15 @@ def kill_after_the_first_part(out: Path, process: int) -> None:
     os.kill(process, signal.SIGKILL)
 
 
+def test_what_interrupts_a_command_is_not_heard_by_its_workers(client):
+    """They would each say so, before the command ends them."""
+    pids = client.run(os.getpid)
+    for pid in pids.values():
+        os.kill(pid, signal.SIGINT)
+    assert client.run(os.getpid) == pids
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def test_a_second_start_goes_on_where_the_first_one_ended(in_parts, planned, models, workers):
     """A part that is wrong ends the batch without manifest and run; the others are kept, and are not scored again."""
     folder, out, before = in_parts(planned), Path("scored"), len(runs())
