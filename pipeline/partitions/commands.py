@@ -184,11 +184,19 @@ def _shared_models(names: Sequence[str], out: Path) -> Iterator[list[LoadedModel
         with loaded_models(names) as models:
             shutil.rmtree(out / MODELS, ignore_errors=True)
             for model in models:
-                assert model.folder is not None
-                shutil.copytree(model.folder, _bundle_place(out, model))
+                _copy_bundle(model, out)
         yield models
     finally:
         _swept(out)
+
+
+def _copy_bundle(model: LoadedModel, out: Path) -> None:
+    assert model.folder is not None
+    try:
+        shutil.copytree(model.folder, _bundle_place(out, model))
+    except OSError as error:  # which has no reason of its own where it stands for several files
+        why = error.strerror or "the models could not be copied into it"
+        raise FileFormatError(f"--out {out} cannot be written: {why}. Make room, or name another folder.") from None
 
 
 def _bundle_place(out: Path, model: LoadedModel) -> Path:

@@ -317,6 +317,19 @@ def test_a_full_disk_ends_the_batch_and_keeps_what_is_finished(client, in_parts,
     assert manifest_of(out) == manifest_of(Path("whole"))
 
 
+def test_a_disk_without_room_for_the_models_is_named(in_parts, planned, models, workers):
+    folder, before = in_parts(planned), resource.getrlimit(resource.RLIMIT_FSIZE)
+    with tracking.store():
+        pass  # a new one needs room too
+    allow_files_of(1_000)  # enough for the lock
+    try:
+        with pytest.raises(FileFormatError, match=r"--out out cannot be written: .* Make room"):
+            score_parts(folder, Path("out"), models, workers)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir("out") == []
+
+
 def allow_files_of(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
