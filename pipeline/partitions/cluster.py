@@ -54,6 +54,10 @@ class Workers:
     scheduler: str | None = None
     processes: int | None = None
 
+    def for_parts(self, n: int) -> Workers:
+        """The same without the processes of this machine for which there is no part: they would want memory too."""
+        return self if self.processes is None else Workers(self.scheduler, min(self.processes, n))
+
 
 @contextmanager
 def cluster(workers: Workers) -> Iterator[Client]:

@@ -42,7 +42,7 @@ def check_parts(folder: Path, moment: Known, workers: Workers) -> str:
         With every problem; `ClusterError` if the workers cannot be used.
     """
     parts = parts_of(folder)
-    with cluster(workers) as client:
+    with cluster(workers.for_parts(len(parts))) as client:
         refuse_unfit_workers(client, [part.path for part in parts])
         done = _shown(parts, done_by_workers(client, parts, check_part, _asked(moment)), "check")
     refuse_all(str(folder), {part: each.found for part, each in done.items()})
@@ -73,7 +73,7 @@ def _score_parts(folder: Path, parts: Sequence[Part], out: Path, names: Sequence
         _refuse_others(out, parts, models)
         (out / MANIFEST).unlink(missing_ok=True)
         bundles = {model.predictor.sha256: _bundle_place(out, model) for model in models}
-        with cluster(workers) as client:
+        with cluster(workers.for_parts(len(parts))) as client:
             refuse_unfit_workers(client, [*bundles.values(), *(part.path for part in parts)])
             asked = _asked("preoperative")
             done = _shown(parts, done_by_workers(client, parts, score_part, asked, out.resolve(), bundles), "score")

@@ -435,6 +435,11 @@ def test_without_dask_it_is_said_how_to_install_it(backcast, in_parts, planned, 
     assert answer.says("pip install 'backcast[dask]'")
 
 
+@pytest.mark.parametrize(("asked", "begun"), [(1000, 3), (2, 2), (None, None)])
+def test_no_more_processes_are_begun_than_there_are_parts(asked, begun):
+    assert Workers(processes=asked).for_parts(3) == Workers(processes=begun)
+
+
 def test_dask_is_imported_only_where_it_is_asked_for(root):
     """Inside functions of two modules, so that nobody else waits for it."""
     imports = re.compile(r"^( *)(?:import|from) (?:dask|distributed)\b", flags=re.MULTILINE)
