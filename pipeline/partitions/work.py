@@ -83,6 +83,8 @@ def check_part(part: Part, asked: Asked) -> Done:
 def score_part(part: Part, asked: Asked, out: Path, bundles: Mapping[str, Path]) -> Done:
     """One part scored into its part of the output; one that was finished from the same input is only looked at.
 
+    Of a part that is not fit there is none, nor one of an earlier input.
+
     Parameters
     ----------
     out : Path
@@ -111,6 +113,7 @@ def score_part(part: Part, asked: Asked, out: Path, bundles: Mapping[str, Path])
         try:
             receipt = _scored(part, asked, _models(tuple(bundles.items())), input_sha256, target, found)
         except _Unfit:
+            target.unlink(missing_ok=True)  # one that is there is of an earlier input
             return Done(Found.together(found), _peak_bytes())
         return Done(Found.together(found), _peak_bytes(), receipt, file_sha256(target))
 

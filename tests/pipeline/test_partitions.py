@@ -234,6 +234,10 @@ def test_a_part_whose_input_changed_is_scored_again(in_parts, planned, models, w
     assert "4 of the parts were finished before" in score_parts(folder, out, models, workers)
     changed = [new["name"] for old, new in zip(before["parts"], manifest_of(out)["parts"], strict=True) if new != old]
     assert changed == ["2018.parquet"]
+    rewrite(folder / "2018.parquet", age_years=800.0)
+    with pytest.raises(ValuesError):
+        score_parts(folder, out, models, workers)
+    assert sorted(os.listdir(out)) == [f"{year}.parquet" for year in (2017, 2019, 2020, 2021)]
 
 
 def test_an_id_in_two_parts_is_found_among_finished_parts_too(in_parts, planned, models, workers):
