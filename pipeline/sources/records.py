@@ -68,7 +68,7 @@ def read_records(path: Path, params: IngestParams, names: Collection[str] | None
     if path.suffix.lower() == QUERY:
         text = _answer(path, params, names)
     elif path.is_dir():
-        text = _appended(path, {file.name: _file(file, params, names) for file in files_of(path)})
+        text = _appended(path, _files(path, params, names))
     else:
         text = _file(path, params, names)
     refuse_cell_errors(str(path), text)
@@ -125,6 +125,19 @@ def _file_slices(path: Path, params: IngestParams, rows: int) -> Iterator[pd.Dat
         yield text
     if first == first_row(path):
         raise _no_case(str(path))
+
+
+def _files(folder: Path, params: IngestParams, names: Collection[str] | None) -> dict[str, pd.DataFrame]:
+    """Each file of a folder by its name; where some cannot be read, all of those are named together."""
+    tables, unusable = {}, []
+    for file in files_of(folder):
+        try:
+            tables[file.name] = _file(file, params, names)
+        except (FileFormatError, ColumnsError) as error:
+            unusable.append(error)
+    if unusable:
+        raise type(unusable[0])("\n".join(map(str, unusable)))
+    return tables
 
 
 def _file(path: Path, params: IngestParams, names: Collection[str] | None) -> pd.DataFrame:

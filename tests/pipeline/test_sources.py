@@ -427,6 +427,16 @@ def test_what_cannot_be_told_to_be_records_is_refused(years, name, words):
         read(years)
 
 
+def test_every_file_that_cannot_be_read_is_named(years):
+    (years / "2016.csv").write_bytes(b"")
+    (years / "2018.parquet").write_bytes(b"PAR1")
+    with pytest.raises(FileFormatError) as refusal:
+        read(years)
+    first, second = str(refusal.value).splitlines()
+    assert first.startswith("years/2016.csv is empty. ")
+    assert second.startswith("years/2018.parquet is not a whole Parquet file. ")
+
+
 def test_what_a_desktop_leaves_behind_is_passed_over(years):
     for name in (".DS_Store", "~$2017.xlsx"):
         (years / name).write_bytes(b"x")
