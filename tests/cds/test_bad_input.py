@@ -21,7 +21,7 @@ def nothing_is_recorded(service):
     assert service.recorded() == before
 
 
-def refused(response, status, words, rule="", pointer=""):
+def assert_refused(response, status, words, rule="", pointer=""):
     """The answer is a problem of that status that says so; with a rule, by a mistake of that rule at that place."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -58,12 +58,12 @@ def test_without_the_patient_there_is_no_answer(sign, value, why):
             del request["prefetch"]["patient"]
 
     words = f"patient is needed ({why}): Patient/{{{{context.patientId}}}}"
-    problem = refused(sign(change), 412, words, "prefetch", "#/prefetch/patient")
+    problem = assert_refused(sign(change), 412, words, "prefetch", "#/prefetch/patient")
     assert problem["type"] == "/problems#prefetch"
 
 
 def test_no_prefetch_at_all_is_the_same(sign):
-    refused(sign(lambda request: request.pop("prefetch")), 412, NOT_SENT, "prefetch", "#/prefetch/patient")
+    assert_refused(sign(lambda request: request.pop("prefetch")), 412, NOT_SENT, "prefetch", "#/prefetch/patient")
 
 
 @pytest.mark.parametrize(("value", "why"), [(FAILURE, "an error at the client"), (NEXT, "not all pages")])
@@ -71,16 +71,16 @@ def test_a_chart_without_its_orders_is_not_answered(ehr, value, why):
     request = ehr.request("patient-view")
     request["prefetch"]["orders"] = value
     words = f"orders is needed ({why}): ServiceRequest?patient="
-    refused(ehr.post("patient-view", request), 412, words, "prefetch", "#/prefetch/orders")
+    assert_refused(ehr.post("patient-view", request), 412, words, "prefetch", "#/prefetch/orders")
 
 
 def test_another_patient_than_that_of_the_context(sign, chart):
     for change in (lambda r: r["context"].update(patientId=SECRET), lambda r: r["prefetch"]["patient"].pop("id")):
-        refused(sign(change), 422, NOT_OF_THE_CONTEXT, "patients", "#/prefetch/patient")
+        assert_refused(sign(change), 422, NOT_OF_THE_CONTEXT, "patients", "#/prefetch/patient")
     other = {"resource": {**chart.ODI, "subject": {"reference": f"Patient/{SECRET}"}}}
     bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [other]}
     place = "#/prefetch/odi/entry/0/resource/subject"
-    refused(sign(lambda r: r["prefetch"].update(odi=bundle)), 422, "names another patient", "patients", place)
+    assert_refused(sign(lambda r: r["prefetch"].update(odi=bundle)), 422, "names another patient", "patients", place)
 
 
 def test_two_patients(sign, chart):
@@ -88,13 +88,13 @@ def test_two_patients(sign, chart):
     bundle = {"resourceType": "Bundle", "type": "searchset", "entry": two}
     for key, second in (("patient", "#/prefetch/patient/entry/1/resource"), ("odi", "#/prefetch/odi/entry/1/resource")):
         response = sign(lambda r, key=key: r["prefetch"].update({key: bundle}))
-        refused(response, 422, "is another patient; send one at a time", "patients", second)
+        assert_refused(response, 422, "is another patient; send one at a time", "patients", second)
 
 
 def test_an_order_for_another_patient(ehr, chart):
     order = chart.order(subject={"reference": f"Patient/{SECRET}"})
     place = "#/context/draftOrders/entry/1/resource/subject"
-    refused(ehr.call("order-sign", [chart.PUREED_DIET, order]), 422, "names another patient", "patients", place)
+    assert_refused(ehr.call("order-sign", [chart.PUREED_DIET, order]), 422, "names another patient", "patients", place)
 
 
 @pytest.mark.parametrize("unit", ["cm", "{score}", SECRET])
@@ -102,14 +102,16 @@ def test_a_score_in_an_unknown_unit(ehr, chart, unit):
     ehr.chart[2] = chart.observation("97909-6", 48, unit)
     place = "#/prefetch/odi/entry/0/resource/valueQuantity"
     words = "is not in a unit of odi. Send it with a UCUM code"
-    problem = refused(ehr.call("order-sign", [chart.order()]), 422, words, "unit", place)
+    problem = assert_refused(ehr.call("order-sign", [chart.order()]), 422, words, "unit", place)
     assert problem["errors"][0]["name"] == "odi"
 
 
 def test_a_value_that_cannot_be(ehr, chart):
     ehr.chart.append(chart.observation("39156-5", 471147, "kg/m2"))
     place = "#/prefetch/bmi_kg_m2/entry/0/resource"
-    problem = refused(ehr.call("order-sign", [chart.order()]), 422, "is outside 12 to 75 kg/m2", "out_of_range", place)
+    problem = assert_refused(
+        ehr.call("order-sign", [chart.order()]), 422, "is outside 12 to 75 kg/m2", "out_of_range", place
+    )
     assert "471147" not in str(problem)
 
 
@@ -118,24 +120,24 @@ def test_a_value_that_cannot_be(ehr, chart):
 )
 def test_what_is_no_resource(sign, value):
     response = sign(lambda r: r["prefetch"].update(patient=value))
-    refused(response, 422, NOT_OF_THE_CONTEXT, "patients", "#/prefetch/patient")
+    assert_refused(response, 422, NOT_OF_THE_CONTEXT, "patients", "#/prefetch/patient")
     if value not in ([], {"resourceType": "Patient"}):
         words, place = ("odi[0]", "odi/0") if value == [1] else ("odi", "odi")
         response = sign(lambda r: r["prefetch"].update(odi=value))
-        refused(response, 422, f"{words} is no FHIR resource", "not_a_resource", f"#/prefetch/{place}")
+        assert_refused(response, 422, f"{words} is no FHIR resource", "not_a_resource", f"#/prefetch/{place}")
 
 
 def test_a_service_that_there_is_none_of(ehr, service, chart):
     body = ehr.request("order-sign", [chart.order()])
     for path in (f"/cds-services/{SECRET}", f"/cds-services/{SECRET}/feedback"):
-        refused(service("POST", path, json=body), 404, "There is no such service. GET /cds-services says which")
-    refused(service("GET", "/cds-services/backcast-order-sign"), 405, "See the Allow header")
+        assert_refused(service("POST", path, json=body), 404, "There is no such service. GET /cds-services says which")
+    assert_refused(service("GET", "/cds-services/backcast-order-sign"), 405, "See the Allow header")
 
 
 @pytest.mark.parametrize("hook", ["patient-view", "appointment-book", SECRET])
 def test_a_hook_that_a_service_is_not_for(sign, hook):
     words = "This service is for the hook order-sign alone"
-    refused(sign(lambda r: r.update(hook=hook)), 400, words, "other_hook", "#/hook")
+    assert_refused(sign(lambda r: r.update(hook=hook)), 400, words, "other_hook", "#/hook")
 
 
 NO_TYPE = "is not of the type that CDS Hooks gives it"
@@ -168,7 +170,7 @@ NO_TYPE = "is not of the type that CDS Hooks gives it"
     ],
 )
 def test_what_is_no_request_of_cds_hooks(sign, change, words, rule, pointer):
-    refused(sign(change), 400, words, rule, pointer)
+    assert_refused(sign(change), 400, words, rule, pointer)
 
 
 AUTHORIZATION = {
@@ -187,7 +189,7 @@ def test_a_server_that_nobody_allowed_is_not_asked(sign, stranger):
         del request["prefetch"]["patient"]
         request.update(fhirServer=f"{stranger.address}/fhir", fhirAuthorization=AUTHORIZATION)
 
-    refused(sign(change), 412, NOT_SENT, "prefetch", "#/prefetch/patient")
+    assert_refused(sign(change), 412, NOT_SENT, "prefetch", "#/prefetch/patient")
     assert not stranger.was_asked()
 
 
@@ -206,8 +208,8 @@ def test_a_server_that_nobody_allowed_is_not_asked(sign, stranger):
 def test_what_is_no_json_object(service, body, words):
     headers = {"Content-Type": "application/json"}
     for path in ("/cds-services/backcast-order-sign", "/cds-services/backcast-order-sign/feedback"):
-        refused(service("POST", path, content=body, headers=headers), 400, words)
-        refused(service("POST", path, content=body), 415, "with the header Content-Type: application/json")
+        assert_refused(service("POST", path, content=body, headers=headers), 400, words)
+        assert_refused(service("POST", path, content=body), 415, "with the header Content-Type: application/json")
 
 
 ACCEPTED = {"outcome": "accepted", "acceptedSuggestions": [{"id": UUID}]}
@@ -238,7 +240,7 @@ NONE_OF_THIS_CARD = "A suggestion is none of this card"
 )
 def test_feedback_that_is_not_as_cds_hooks_defines_it(ehr, chart, change, words, rule, element):
     response = ehr.feed_back("order-sign", {**chart.overridden(UUID), **change})
-    refused(response, 400, words, rule, f"#/feedback/0/{element}")
+    assert_refused(response, 400, words, rule, f"#/feedback/0/{element}")
 
 
 @pytest.mark.parametrize(
@@ -253,23 +255,27 @@ def test_feedback_that_is_not_as_cds_hooks_defines_it(ehr, chart, change, words,
 )
 def test_feedback_that_contradicts_itself(ehr, chart, change, words, element):
     given = {**chart.overridden(UUID, overrideReason={"userComment": SECRET}), **change}
-    refused(ehr.feed_back("order-sign", given), 422, words, "contradiction", f"#/feedback/0/{element}")
+    assert_refused(ehr.feed_back("order-sign", given), 422, words, "contradiction", f"#/feedback/0/{element}")
 
 
 UNKNOWN = "1 of the cards are of no prediction in the record, or of one that was erased. Nothing was stored."
 
 
 def test_feedback_on_a_card_that_there_is_none_of(ehr, chart):
-    refused(ehr.feed_back("order-sign", chart.overridden(UUID)), 404, UNKNOWN)
-    refused(ehr.feed_back("order-sign"), 400, "is empty", "too_short", "#/feedback")
-    refused(ehr.feed_back("order-sign", *[chart.overridden(UUID)] * 101), 400, "is too long", "too_long", "#/feedback")
+    assert_refused(ehr.feed_back("order-sign", chart.overridden(UUID)), 404, UNKNOWN)
+    assert_refused(ehr.feed_back("order-sign"), 400, "is empty", "too_short", "#/feedback")
+    assert_refused(
+        ehr.feed_back("order-sign", *[chart.overridden(UUID)] * 101), 400, "is too long", "too_long", "#/feedback"
+    )
 
 
 def test_with_one_unknown_card_no_feedback_is_stored(served, chart):
     with served() as service:
         ehr = chart.Ehr(service)
         (card,) = ehr.cards("order-sign", [chart.order()])
-        refused(ehr.feed_back("order-sign", chart.overridden(card["uuid"]), chart.overridden(UUID)), 404, UNKNOWN)
+        assert_refused(
+            ehr.feed_back("order-sign", chart.overridden(card["uuid"]), chart.overridden(UUID)), 404, UNKNOWN
+        )
         assert len(service.kept(card["uuid"])) == 1
 
 
@@ -278,6 +284,6 @@ def test_feedback_on_a_card_that_was_erased(socketed, chart, tmp_path):
         ehr = chart.Ehr(one.client)
         (card,) = ehr.cards("order-sign", [chart.order()])
         one.open_record.erase([card["uuid"]], "on request")
-        refused(ehr.feed_back("order-sign", chart.overridden(card["uuid"])), 404, UNKNOWN)
+        assert_refused(ehr.feed_back("order-sign", chart.overridden(card["uuid"])), 404, UNKNOWN)
         with open_record(one.client.record) as reader:
             assert "feedback" not in [kept.entry.kind for kept in reader.entries_of(card["uuid"])]
